@@ -1,0 +1,1 @@
+"""Tool-Narayanaswamy-Moynihan model of the glass transition."""
