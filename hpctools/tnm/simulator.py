@@ -1,0 +1,212 @@
+"""DSC heating scans of the TNM model: the public functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import backends
+from .model import GAS_CONSTANT, ParameterError, check_parameters, reference_temperature, transition_width
+from .program import Program, Segments
+from .spectrum import stack_tables
+
+# Change of ln τ in a step of cooling and of heating at resolution 1, and the spacing of the modes there, in units of
+# the default one. With these the errors of analysis/tnm_accuracy.py are within its limits.
+CHANGE_COOLING = 0.22
+CHANGE_HEATING = 0.17
+# Share of liquid (glass) that may be missing at the upper (lower) end of a scan.
+END_TOLERANCE = 5e-3
+BURST = 20.0  # scans with a higher CpN_max are thinner than a grid of 0.1 K can show
+
+
+class Plan(NamedTuple):
+    """What a kernel needs to know of a program and its samples, SI units."""
+
+    segments: Segments
+    high: float  # K, start of every cycle
+    grid_low: float  # K, first point of the output grid
+    step: float  # K
+    change: NDArray[np.float64]  # (2,) change of ln τ in a step of cooling, of heating
+    width: NDArray[np.float64]  # (n,) w₀, K
+    glass: NDArray[np.float64]  # (n,) ln τ beyond which cooling may stop
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is known of each scan without its signal; arrays (n, scans)."""
+
+    tf_limit: NDArray[np.float64]  # Tf', K: fictive temperature at the start of the heating scan
+    cpn_max: NDArray[np.float64]  # highest CpN of the continuous curve
+    t_peak: NDArray[np.float64]  # K, where it is
+
+    @property
+    def burst(self) -> NDArray[np.bool_]:
+        """Scans whose peak is higher than 20: thinner than a grid of 0.1 K can show."""
+        return self.cpn_max > BURST
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Scans without the flat parts: CpN is 0 below the window of a sample and 1 above it.
+
+    start, points (n,): first grid point and length of the window of each sample, common to its scans; values: CpN of
+    all samples one behind the other, sample i in offset[i] … offset[i+1], its scans in order; total_points: of the
+    full grid.
+    """
+
+    start: NDArray[np.int64]
+    points: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    values: NDArray[Any]
+    scans: int
+    total_points: int
+    summary: Summary
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __getitem__(self, i: int) -> NDArray[Any]:
+        """The window of sample i, (scans, points[i])."""
+        return self.values[self.offset[i] : self.offset[i + 1]].reshape(self.scans, self.points[i])
+
+    def full(self, i: int) -> NDArray[Any]:
+        """The full signals of sample i, (scans, total_points)."""
+        signal = np.ones((self.scans, self.total_points), self.values.dtype)
+        first = self.start[i]
+        signal[:, :first] = 0.0
+        signal[:, first : first + self.points[i]] = self[i]
+        return signal
+
+
+def _ln_tau_ends(parameters: NDArray[np.float64], program: Program) -> tuple[NDArray[Any], NDArray[Any]]:
+    """ln τ (n,) above which a heating scan is flat glass, and below which it is flat liquid, to about 2e-5.
+
+    In the glass the fastest relaxation left gives CpN ~ (w₀/(x q τ))**β; in the liquid CpN - 1 is governed by the
+    second moment of the distribution of relaxation times, Γ(2/β)/Γ(1/β).
+    """
+    ln_a, dh, x, beta = parameters.T
+    width = transition_width(ln_a, dh)
+    heating = np.array(program.heating_rates) / 60
+    glass = np.log(width / (x * heating.min())) + 3.0 + 11.5 / beta
+    liquid = np.log(width / heating.max()) - 8.5 - 2.6 / beta
+    return glass, liquid
+
+
+def windows(parameters: ArrayLike, program: Program | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First grid point and number of points (n,), (n,) outside of which CpN is 0 below and 1 above.
+
+    They follow from the parameters alone, so that files can be laid out before anything is simulated. The lower end
+    is where τ(T, Tf) of the fastest-cooled glass, Tf about where q τ = w₀, reaches its glassy limit.
+    """
+    parameters = check_parameters(parameters)
+    program = Program() if program is None else program
+    ln_a, dh, x, _ = parameters.T
+    glass, liquid = _ln_tau_ends(parameters, program)
+    theta = dh / GAS_CONSTANT
+    slowest, fastest = min(program.cooling_rates) / 60, max(program.cooling_rates) / 60
+    width = transition_width(ln_a, dh)
+    low = np.full(len(parameters), np.inf)
+    for rate in (slowest, fastest):
+        tf = reference_temperature(ln_a, dh, np.log(width / rate))  # type: ignore[arg-type]
+        low = np.minimum(low, x * theta / (glass - ln_a - (1 - x) * theta / tf))
+    high = np.where(liquid > ln_a, theta / np.where(liquid > ln_a, liquid - ln_a, 1.0), np.inf)
+    first = np.clip(np.floor((low - program.grid_low) / program.step), 0, program.points - 1)
+    last = np.clip(np.ceil((high - program.grid_low) / program.step), first, program.points - 1)
+    return first.astype(np.int64), (last - first + 1).astype(np.int64)
+
+
+def simulate_windows(
+    parameters: ArrayLike,
+    program: Program | None = None,
+    backend: str | None = None,
+    *,
+    dtype: Any = np.float32,
+    resolution: float = 1.0,
+    full: bool = False,
+) -> Windows:
+    """Heating scans of TNM parameter sets, only where something happens.
+
+    parameters: (n, 4), rows (ln A, Δh* in J/mol, x, β); program: the paper's six cycles if None; backend: "cpu",
+    "cuda" or "host" (the CUDA source built for the host), by the rule of backends.choose if None; dtype: float32 or
+    float64; resolution: finer steps and spectra than the default for numbers above 1; full: windows as wide as the
+    grid.
+
+    Raises ParameterError, which names the first sample that has no meaning or that the program does not take from
+    glass to liquid.
+    """
+    parameters = check_parameters(parameters)
+    program = Program() if program is None else program
+    kernel = backends.choose(backend)
+    n = len(parameters)
+    if full:
+        start = np.zeros(n, np.int64)
+        points = np.full(n, program.points, np.int64)
+    else:
+        start, points = windows(parameters, program)
+    offset = np.zeros(n + 1, np.int64)
+    np.cumsum(points * program.scans, out=offset[1:])
+    betas, which = np.unique(parameters[:, 3], return_inverse=True)
+    change = np.array([CHANGE_COOLING, CHANGE_HEATING]) / resolution
+    plan = Plan(
+        program.segments(), program.high, program.grid_low, program.step, change,
+        transition_width(parameters[:, 0], parameters[:, 1]), _ln_tau_ends(parameters, program)[0],
+    )  # fmt: skip
+    out = np.empty(offset[-1], dtype)
+    summary = np.zeros((n, program.scans, 6))
+    kernel.simulate_into(
+        parameters, stack_tables(betas, min(1.0, resolution**-0.5)), which, plan, start, points, offset, out, summary
+    )
+    _check_ends(parameters, program, summary)
+    return Windows(
+        start, points, offset, out, program.scans, program.points,
+        Summary(summary[:, :, 0], summary[:, :, 1], summary[:, :, 2]),
+    )  # fmt: skip
+
+
+def simulate(
+    parameters: ArrayLike,
+    program: Program | None = None,
+    backend: str | None = None,
+    *,
+    dtype: Any = np.float32,
+    resolution: float = 1.0,
+) -> NDArray[Any]:
+    """CpN of the heating scans of TNM parameter sets on the program's grid.
+
+    parameters: (n, 4), rows (ln A, Δh* in J/mol, x, β), A in s; program: the paper's six cycles, -250 … 1600 °C in
+    0.1 K, if None. Returns (n, scans, points), (n, 6, 18501) for the paper's program, as float32: 444 kB a sample.
+    The value at a grid point is dTf/dT of the continuous model. See simulate_windows for the rest.
+    """
+    parameters = check_parameters(parameters)
+    result = simulate_windows(parameters, program, backend, dtype=dtype, resolution=resolution, full=True)
+    return result.values.reshape(len(result), result.scans, result.total_points)
+
+
+def _check_ends(parameters: NDArray[np.float64], program: Program, summary: NDArray[np.float64]) -> None:
+    """Refuse what is not a scan from glass to liquid."""
+    values = summary.reshape(-1, 6)
+    checks = (
+        (values[:, 5] != 0, "the step size fell below its limit", "please report these parameters"),
+        (~(np.abs(values[:, 3]) <= END_TOLERANCE), f"no glass at {program.low_celsius:g} °C", "a lower low_celsius"),
+        (
+            ~(np.abs(values[:, 4] - 1) <= END_TOLERANCE),
+            f"no equilibrium liquid at {program.high_celsius:g} °C",
+            "a higher high_celsius",
+        ),
+    )
+    for bad, found, remedy in checks:
+        if not bad.any():
+            continue
+        k = int(np.flatnonzero(bad)[0])
+        i, scan = divmod(k, program.scans)
+        ln_a, dh, x, beta = parameters[i]
+        t100 = float(reference_temperature(ln_a, dh)) - 273.15
+        raise ParameterError(
+            f"sample {i} (ln A = {ln_a:g}, Δh* = {dh:g} J/mol, x = {x:g}, β = {beta:g}), scan {scan + 1}: {found} "
+            f"(CpN = {values[k, 3]:.3g} at the start, {values[k, 4]:.3g} at the end; expected 0 and 1 within "
+            f"{END_TOLERANCE:g}). Its T100 is {t100:.1f} °C, the program runs from {program.low_celsius:g} to "
+            f"{program.high_celsius:g} °C: change the parameters, or the program ({remedy})."
+        )
