@@ -59,9 +59,8 @@ HALF = np.array([0.5 ** (j + 1) / (j + 1) for j in range(5)])  # ∫_0^½ s**j d
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _emit(nodes_t, nodes_c, low, high, out, at, points, grid_low, step):
-    """Write the grid points in (nodes_t[low], nodes_t[high]] by the polynomial through the six nodes."""
-    d = np.empty(STENCIL)
+def _emit(nodes_t, nodes_c, d, high, out, at, points, grid_low, step):
+    """Write the grid points up to nodes_t[high] by the polynomial through the six nodes; d (6,) is work space."""
     for i in range(STENCIL):
         d[i] = nodes_c[i]
     for order in range(1, STENCIL):
@@ -119,6 +118,7 @@ def _scan(
     # heating scan: the last nodes, and what was found
     nodes_t = np.empty(STENCIL)
     nodes_c = np.empty(STENCIL)
+    differences = np.empty(STENCIL)
     n_nodes = 0
     at = 0
     peak = -1e300
@@ -130,7 +130,9 @@ def _scan(
         heating = segment == last_segment
         # only the last cooling, with nothing but frozen glass behind it, may stop early
         land = not heating and not (segment == last_segment - 1 and q < 0.0)
-        target = change[1] if heating else change[0]
+        base = change[1] if heating else change[0]
+        target = base
+        cpn0 = 0.5  # not flat before it is known
         elapsed = 0.0
         inv_t = 1.0 / t
         inv_tf = 1.0 / (t - sum_p)
@@ -358,6 +360,9 @@ def _scan(
                 kp += wk * p_end
             frozen_p += s[20] * d_t
             elapsed += d_time
+            inv_rate = 1.0 / q if q != 0.0 else 0.0
+            cpn_mid = kp_mid * inv_rate / tau_mid
+            cpn1 = kp * inv_rate / tau1
             if heating:
                 for half in range(2):
                     if n_nodes >= STENCIL:
@@ -367,18 +372,16 @@ def _scan(
                     slot = min(n_nodes, STENCIL - 1)
                     if half == 0:
                         nodes_t[slot] = t + a * (t_half0 + t_half1 * tau_mid + t_half2 * tau1)
-                        nodes_c[slot] = kp_mid / (q * tau_mid)
+                        nodes_c[slot] = cpn_mid
                     else:
                         nodes_t[slot] = t + d_t
-                        nodes_c[slot] = kp / (q * tau1)
+                        nodes_c[slot] = cpn1
                     n_nodes += 1
                     if nodes_c[slot] > peak:
                         peak = nodes_c[slot]
                         peak_t = nodes_t[slot]
-                    if n_nodes == STENCIL:
-                        at = _emit(nodes_t, nodes_c, 0, 3, out, at, points, grid_low, step)
-                    elif n_nodes > STENCIL:
-                        at = _emit(nodes_t, nodes_c, 2, 3, out, at, points, grid_low, step)
+                    if n_nodes >= STENCIL:
+                        at = _emit(nodes_t, nodes_c, differences, 3, out, at, points, grid_low, step)
 
             past_log0 = log0
             past_log_mid = log_mid
@@ -386,7 +389,7 @@ def _scan(
             past_row = row
             tau_m2 = tau0
             tau_m1 = tau_mid
-            grown = log1 - log0
+            grown = tau1 / tau0
             log0 = log1
             tau0 = tau1
             t += d_t
@@ -406,10 +409,16 @@ def _scan(
                 break
             if heating and at >= points:
                 break
-            if heating and hi == 0 and abs(nodes_c[min(n_nodes, STENCIL) - 1] - 1.0) < 1e-5:
+            if heating and hi == 0 and abs(cpn1 - 1.0) < 1e-5:
                 break
+            # where CpN is flat, at 0 or 1, longer steps give the same error
+            flat0 = max(abs(cpn0), abs(cpn_mid), abs(cpn1))
+            flat1 = max(abs(cpn0 - 1.0), abs(cpn_mid - 1.0), abs(cpn1 - 1.0))
+            flat = min(flat0, flat1)
+            cpn0 = cpn1
+            target = base * (1.0 if flat > 1e-2 else (1.5 if flat > 1e-3 else 2.2))
             # ln τ is expected to change by as much again, in proportion to τ
-            expected = moved * math.exp(grown)
+            expected = moved * grown
             if expected < 0.7071 * target:
                 row += 1
             elif expected > 1.4142 * target:
@@ -432,7 +441,7 @@ def _scan(
     if n_nodes < STENCIL:
         status = STATUS_STEP
     else:
-        at = _emit(nodes_t, nodes_c, 3, STENCIL - 1, out, at, points, grid_low, step)
+        at = _emit(nodes_t, nodes_c, differences, STENCIL - 1, out, at, points, grid_low, step)
     while at < points:
         out[at] = 1.0
         at += 1
