@@ -43,7 +43,7 @@ run_step_and_finish() {
     # have the others killed, and srun would report 143. A rank that raises aborts all ranks through MPI; one
     # that is killed outright ends the step by --wait.
     # shellcheck disable=SC2086
-    srun --mpi="$HPCTOOLS_SRUN_MPI" --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=0 --wait=60 \
+    srun --mpi="$HPCTOOLS_SRUN_MPI" --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=0 --wait=30 \
         $HPCTOOLS_SRUN_OPTIONS "$@" || code=$?
     echo "== $(date -u +%FT%TZ) exit $code"
 

@@ -56,9 +56,9 @@ JobRequeue=1
 ReturnToService=2
 # Short, so that a killed slurmd is soon a failed node.
 SlurmctldTimeout=5
-SlurmdTimeout=5
+SlurmdTimeout=4
 TCPTimeout=2
-MessageTimeout=10
+MessageTimeout=2
 InactiveLimit=0
 KillWait=3
 MinJobAge=600
