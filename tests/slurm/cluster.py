@@ -51,7 +51,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,sched_min_interval=0
 MpiDefault=pmi2
-{requeue_exit}
+{requeue}
 JobRequeue=1
 ReturnToService=2
 # Short, so that a killed slurmd is soon a failed node.
@@ -136,8 +136,9 @@ class Cluster:
             (self.dir / f"spool-{node}").mkdir()
             lines.append(f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={CPUS} "
                          f"Gres=gpu:{GPUS} State=UNKNOWN")
+        requeue = f"RequeueExit={self.requeue_exit}" if self.requeue_exit else ""
         (self.dir / "slurm.conf").write_text(CONFIG.format(
-            dir=self.dir, host=host, ctld_port=ctld_port, requeue_exit=f"RequeueExit={self.requeue_exit}" if self.requeue_exit else "",
+            dir=self.dir, host=host, ctld_port=ctld_port, requeue=requeue,
             nodes="\n".join(lines), node_names=",".join(NODES)))
 
         gres = []
