@@ -225,6 +225,10 @@ class Cluster:
         self._until(lambda: path.exists() and all(text in path.read_text() for text in texts), timeout,
                     f"{path} did not come to contain {texts}")
 
+    def wait_for_file(self, folder: Path, pattern: str, timeout: float = 60) -> None:
+        """Waits until the folder has a file of that pattern."""
+        self._until(lambda: any(folder.glob(pattern)), timeout, f"{folder} did not come to have {pattern}")
+
     def signal(self, job: int, name: str) -> None:
         """Sends a signal to the job's steps, as `#SBATCH --signal=NAME@...` does."""
         self.run("scancel", f"--signal={name}", str(job))
