@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the batch scripts of this folder have in common. They source it; it is not submitted itself.
 
 : "${HPCTOOLS_ROOT:=$SLURM_SUBMIT_DIR}"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Settings of the site: the one file here to edit for a cluster.
 #
 # It is read twice. Before submitting, `source slurm/site.sh` sets what sbatch must know; inside the job the

@@ -6,14 +6,12 @@ from pathlib import Path
 import h5py
 import pytest
 
-from cluster import Cluster, why_not
+from cluster import Cluster
 
 REPOSITORY = Path(__file__).parents[2]
 
 # 121 nodes, 11 x and 11 β: long enough to be stopped in between.
 WORK = ("--subset", "C", "--stride-x", "4", "--stride-beta", "4")
-
-pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 
 def submit(cluster: Cluster, folder: Path, *command: str) -> int:
