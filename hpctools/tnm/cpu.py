@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -163,7 +164,7 @@ def _scan(
             per_kelvin = ax * inv_t * inv_t
             if segment == 0:
                 per_kelvin = theta * inv_t * inv_t
-            row = int(round(math.log(target / (per_kelvin * abs(q))) / math.log(2.0) - log0 / math.log(2.0))) - first_level
+            row = round((math.log(target / (per_kelvin * abs(q))) - log0) / math.log(2.0)) - first_level
         row = max(1, min(row, rows - 1))
         if heating:
             nodes_t[0] = t
@@ -477,7 +478,17 @@ def _run(
             )  # fmt: skip
 
 
-def simulate_into(parameters, tables: TableStack, which, plan, start, points, offset, out, summary) -> None:
+def simulate_into(
+    parameters: Any,
+    tables: TableStack,
+    which: Any,
+    plan: Any,
+    start: Any,
+    points: Any,
+    offset: Any,
+    out: Any,
+    summary: Any,
+) -> None:
     """Fill `out` and `summary` on the host's threads; see backends.py for the arguments.
 
     The threads are HPCTOOLS_THREADS, else the CPUs that this process may use; ranks of an MPI job are given theirs

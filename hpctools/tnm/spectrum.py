@@ -286,7 +286,7 @@ class TableStack(NamedTuple):
     first_level (n_beta,). The other arrays are flat.
     """
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]
     first_level: np.ndarray
     rates: np.ndarray
     weights: np.ndarray
