@@ -123,6 +123,7 @@ def run(job: GridJob, world: World, arguments: list[str], dry_run: bool = False)
     if talk:
         print(plan_text(job, grid, world, seconds, stored, f"{kernel.__name__.split('.')[-1]}, {kernel.device_name()}"))
         sys.stdout.flush()
+    world.barrier()  # so that the other ranks' wait does not count as time of the writer
     if dry_run:
         return COMPLETE
     data_sets, static, slots = grid_file.grid_layout(grid, program, job.precision, job.compression)
