@@ -1,4 +1,4 @@
-"""Compiled loops of `hpctools.tnm.direct`: the march through a program, and the interpolation of its nodes."""
+"""Compiled loops of `hpctools.tnm.direct`: the march through a program and interpolation of its nodes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _age(phi, span, slope0, slope1, dt):
 
 @njit(cache=True)
 def _history(age, weight, first, count, increment, beta):
-    """Sums over the past: sum w exp(-u**beta) and sum w beta u**(beta-1) exp(-u**beta), u = age + increment."""
+    """Sums over the past, w exp(-u**beta) and w beta u**(beta-1) exp(-u**beta), u = age + increment."""
     level = 0.0
     slope = 0.0
     for j in range(first, count):
@@ -53,7 +53,7 @@ def _history(age, weight, first, count, increment, beta):
 
 @njit(cache=True)
 def _last_step(change, scale, span, slope0, slope1, dt, beta):
-    """The same two sums over the last step; the slope in units of tau_end: int beta u**(beta-1) exp(-u**beta) dT'/tau.
+    """The same two sums over the last step.
 
     change = dT over the step, scale = dt/tau_end. Fractions before the end are graded, phi = top v**(3/beta).
     """
@@ -116,6 +116,8 @@ def march(ln_a, h, x, beta, rates, durations, temperature0, fictive0, delta, siz
             if passed + 1.0001 * dt >= duration:
                 dt = duration - passed
                 last = True
+            elif passed + 1.5 * dt > duration:  # no sliver at the end: close nodes spoil interpolation
+                dt = 0.5 * (duration - passed)
             log_tau0 = ln_a + x * h / temp + (1.0 - x) * h / tf
             slope0 = -(x * h * q / temp**2 + (1.0 - x) * h * f / tf**2)
             new_temp = temp_start + q * (duration if last else passed + dt)
@@ -186,7 +188,7 @@ def march(ln_a, h, x, beta, rates, durations, temperature0, fictive0, delta, siz
 
 @njit(cache=True)
 def hermite_slope(t, value, slope, at):
-    """Derivative at the points `at` of the Hermite polynomial (degree 7) of the four nodes around each of them."""
+    """Derivative at the points `at` of the Hermite polynomial (degree 7) of the four nodes around each."""
     n = len(t)
     width = min(4, n)
     m = 2 * width
