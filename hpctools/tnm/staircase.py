@@ -7,8 +7,8 @@ Mater. Chem. Phys. 329 (2025) 130107, after Hodge, J. Non-Cryst. Solids 169, 211
     CpN,n = (Tf,n - Tf,n-1)/dT
 
 tau_k is explicit: it takes the temperature after jump k and the Tf before it; with `intervals` > 1 the hold
-is cut into equal parts and Tf and tau are evaluated at the end of each. The error is of first order in dT; the
-sums make it O(N**2) in the number of jumps N (37,000 a cycle over -250 … 1600 degrees Celsius at 0.1 K).
+is cut into equal parts and Tf and tau are evaluated at the end of each. The error is of first order in dT;
+the sums make it O(N**2) in the number of jumps N (37,000 a cycle over -250 … 1600 degrees Celsius at 0.1 K).
 The reduced times are summed from the present backwards, which loses no digits.
 """
 
