@@ -155,7 +155,7 @@ def march(ln_a, h, x, beta, rates, durations, temperature0, fictive0, delta, siz
                 if abs(moved) < CONVERGED and moved_f < 100.0 * CONVERGED:
                     ok = True
                     break
-            if not ok or abs(log_tau - log_tau0) > 1.2 * delta or abs(log_tau - guess) > 0.05 * delta:
+            if not ok or abs(log_tau - log_tau0) > 1.2 * delta or abs(log_tau - guess) > 0.01 * delta:
                 dt *= 0.5
                 if dt < 1e-14 * duration:
                     return nodes, -2
