@@ -22,6 +22,7 @@ one is about 16 times better than this difference).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import math
 import multiprocessing
@@ -184,7 +185,7 @@ def _one(task: tuple[int, Array, argparse.Namespace]) -> list[dict[str, float]]:
     middle = time.perf_counter()
     judged = candidate(parameters)
     end = time.perf_counter()
-    names: dict[str, float] = dict(zip(("ln_a", "energy", "x", "beta"), parameters.tolist(), strict=True))
+    names = dict(zip(("ln_a", "energy", "x", "beta"), parameters.tolist(), strict=True))
     spent = {"seconds_reference": middle - start, "seconds_candidate": end - middle}
     return [{"sample": index, **names, **row, **spent} for row in compare(parameters, known, judged)]
 
@@ -200,24 +201,29 @@ def run(options: argparse.Namespace) -> list[dict[str, float]]:
             found = lines.readline().rstrip()
             if found != settings:
                 sys.exit(f"{path}: begins with '{found}', expected '{settings}'; choose another --out")
-            for row in csv.DictReader(lines):
-                if None not in row.values():
-                    rows.append({k: float(v) for k, v in row.items()})
+            for read in csv.DictReader(lines):
+                if not {None, ""} & set(read.values()):  # a row cut short by a stop
+                    rows.append({str(k): float(v) for k, v in read.items()})
     counts: dict[int, int] = {}
     for row in rows:
         counts[int(row["sample"])] = counts.get(int(row["sample"]), 0) + 1
     rows = [r for r in rows if counts[int(r["sample"])] == len(RATES)]
     done = {int(r["sample"]) for r in rows}
     tasks = [(i, p, options) for i, p in enumerate(draw(options.samples, options.seed)) if i not in done]
-    with (
-        path.open("w", newline="") as out,
-        multiprocessing.get_context("spawn").Pool(options.processes) as pool,
-    ):
+    kept = path.with_suffix(".part")
+    with kept.open("w", newline="") as out:
         out.write(settings + "\n")
         writer = csv.DictWriter(out, FIELDS)
         writer.writeheader()
         writer.writerows(rows)
-        for n, new in enumerate(pool.imap_unordered(_one, tasks), 1):
+    kept.replace(path)
+    with path.open("a", newline="") as out, contextlib.ExitStack() as stack:
+        results: Iterator[list[dict[str, float]]] = map(_one, tasks)
+        if options.processes > 1 and tasks:
+            pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(options.processes))
+            results = pool.imap_unordered(_one, tasks)
+        writer = csv.DictWriter(out, FIELDS)
+        for n, new in enumerate(results, 1):
             writer.writerows(new)
             out.flush()
             rows += new

@@ -3,10 +3,10 @@
     python analysis/tnm_direct_reference.py tests/tnm/direct_reference.npz
 
 Takes about two minutes. Contents: parameters (24, 4) = ln A, activation energy [J/mol], x, beta; rates (6,)
-and heating_rate [K/s]; index (24, 6, points) into the grid -250 … 1600 degrees Celsius in steps of 0.1, -1 where
-unused, near nodes of the solution; cpn (24, 6, points) there; and, all (24, 6), limiting = Tf' [K], area =
-int CpN dT over the grid [K], peak and peak_temperature [K] of the continuous curve, and error, the largest change
-of CpN at these points from half the resolution (the file's own error is about 16 times smaller).
+and heating_rate [K/s]; index (24, 6, points) into the grid -250 … 1600 degrees Celsius in steps of 0.1, -1
+where unused, near nodes of the solution; cpn (24, 6, points) there; and, all (24, 6), limiting = Tf' [K],
+area = int CpN dT over the grid [K], peak and peak_temperature [K] of the continuous curve, and error, the
+largest change of CpN at these points from half the resolution (the own error is about 16 times smaller).
 """
 
 from __future__ import annotations

@@ -84,14 +84,15 @@ def window(parameters: ArrayLike, widen: float = 1.0) -> tuple[float, float]:
     """Temperatures [K] (low, high) between which there is something to solve, clipped to -250 … 1600 C.
 
     With T100 the temperature of tau = 100 s, F = H/T100, w0 = T100/F: low = T100/(1 + (10 + 12/beta)/(x F)),
-    high = T100 + (14 + 4/beta) w0. `widen` multiplies both excesses. A window 2.5 times wider changes CpN by
-    less than 2e-6 in ordinary scans, Tf' by less than 3e-5 K.
+    high = T100 + (11 + 4/beta + 3/x) w0, since a glass superheated at small x lasts up to T100 + 2.4 w0/x (at
+    x = 0.1 a window of (14 + 4/beta) w0 ends before its burst). `widen` multiplies both excesses. A window
+    2.5 times wider changes CpN by less than 2e-6 in ordinary scans, Tf' by less than 4e-5 K.
     """
     _, h, x, beta = _checked(parameters)
     t100 = reference_temperature(parameters)
     f = h / t100
     low = t100 / (1.0 + widen * (10.0 + 12.0 / beta) / (x * f))
-    high = t100 + widen * (14.0 + 4.0 / beta) * t100 / f
+    high = t100 + widen * (11.0 + 4.0 / beta + 3.0 / x) * t100 / f
     return max(low, LOWEST), min(high, HIGHEST)
 
 

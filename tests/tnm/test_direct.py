@@ -1,6 +1,7 @@
 """The direct method against exact properties, ordinary differential equations, and published materials."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,6 +171,16 @@ def test_burst():
     assert info["error_area"] < 1e-5
 
 
+def test_late_burst():
+    """A glass superheated at x = 0.1 bursts 23 w0 above T100, inside the window and with the right area."""
+    parameters = (-630.0, 12e5, 0.1, 1.0)
+    _, limiting, info = scan(parameters, RATES[0], TEN)
+    t100 = reference_temperature(parameters)
+    w0 = GAS_CONSTANT * t100**2 / 12e5
+    assert (info["peak_temperature"] - t100) / w0 == pytest.approx(23.05, abs=0.1)
+    assert info["area"] == pytest.approx(info["limits"][1] - limiting, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     "bad, word",
     [
@@ -192,3 +203,25 @@ def test_bad_program():
         scan(AS2SE3, TEN, TEN, limits=(500.0, 400.0))
     with pytest.raises(ValueError, match="0 K"):
         solve(AS2SE3, [-1.0], [500.0], 400.0)
+
+
+REFERENCE = Path(__file__).with_name("direct_reference.npz")  # written by analysis/tnm_direct_reference.py
+
+
+@pytest.mark.parametrize("sample", [1, 3, 5, 9, 11, 15, 16, 17, 18, 20, 21])
+def test_reference_file(sample):
+    """The stored solutions are those of today's code, at a coarser step."""
+    with np.load(REFERENCE) as stored:
+        data = {name: stored[name] for name in stored.files}
+    scan_number = sample % 6
+    used = data["index"][sample, scan_number] >= 0
+    index = data["index"][sample, scan_number][used]
+    signal, limiting, info = scan(
+        data["parameters"][sample], data["rates"][scan_number], data["heating_rate"]
+    )
+    top = data["peak"][sample, scan_number]
+    assert limiting == pytest.approx(data["limiting"][sample, scan_number], abs=1e-4)
+    assert info["peak_temperature"] == pytest.approx(data["peak_temperature"][sample, scan_number], abs=0.01)
+    if top < 20.0:
+        error = np.abs(signal[index] - data["cpn"][sample, scan_number][used])
+        assert np.max(error) < 1e-4 * max(1.0, top - 5.0)
