@@ -86,7 +86,8 @@ class Progress:
         self._last_time, self._last_done = self._clock(), self.done
         fraction = self.done / self.total if self.total else 1.0
         rate = self.rate
-        text = f"{self.done:,} of {self.total:,} {self._unit} ({100 * fraction:.0f} %), {rate:,.4g} {self._unit}/s"
+        text = (f"{self.done:,} of {self.total:,} {self._unit} ({100 * fraction:.0f} %), "
+                f"{rate:,.4g} {self._unit}/s")
         if self.done >= self.total:
             text += f", {duration(self._clock() - self._start)} in all"
         elif rate > 0:

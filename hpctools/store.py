@@ -3,12 +3,13 @@
 While a job runs, its data lie in the folder ``OUT.parts`` beside the output path ``OUT``:
 
     job.json               what the job is: data sets, chunks, settings
-    segment-00000.h5       chunks written so far, one shared file (layout "mpio") or one a rank ("files")
+    shared-00000.h5        chunks written so far by all ranks through MPI (layout "mpio"),
+    segment-00000.h5       or by one rank (layout "files", one file a rank)
     segment-00000.journal  which chunks this segment holds for certain: the `done` map
     runs.jsonl             provenance of each run that worked on it
     lock                   held by the run at work
 
-Segments are the same whoever writes them, so a run may go on with another number of ranks or the other
+Segments hold the same whoever writes them, so a run may go on with another number of ranks or the other
 layout. When all chunks are done, OUT appears by a rename: the segment itself where one holds everything,
 else a small file of virtual data sets over the segments, which then stay in ``OUT.parts`` (`merge` in
 `store_reader` makes one file of it). OUT therefore exists only complete.
@@ -57,8 +58,8 @@ def choose_layout(layout: str, world: World) -> str:
         raise StoreError(f"layout: found {layout!r}, expected one of {', '.join(LAYOUTS)}")
     parallel = bool(h5py.get_config().mpi)
     if layout == "mpio" and not parallel:
-        raise StoreError(f"layout mpio needs h5py built on parallel HDF5; h5py {h5py.__version__} here is not. "
-                         "Use --layout files, or build h5py with HDF5_MPI=ON (see the README)")
+        raise StoreError(f"layout mpio needs h5py built on parallel HDF5; h5py {h5py.__version__} here is "
+                         "not. Use --layout files, or build h5py with HDF5_MPI=ON (see the README)")
     if layout == "auto":
         return "mpio" if parallel and world.size > 1 else "files"
     return layout
@@ -87,7 +88,8 @@ class Writer:
     seconds : dict of the time this rank spent in "open", "write", "done" (flush and journal), "finish".
     notes : lines for the user (on rank 0): what was resumed, rescued, lost.
 
-    Raises StoreError on all ranks alike, the files untouched, where the path holds something else.
+    Raises StoreError on all ranks alike, the files untouched, where the path holds something else. Leave
+    a StoreError to the hook of `world.start`, which knows how to end a run whose files are broken.
     """
 
     def __init__(self, path: str | Path, data_sets: Sequence[DataSet], world: World, *,
@@ -109,16 +111,19 @@ class Writer:
         self._commit_seconds = commit_seconds
         self._pending: list[tuple[int, list[int]]] = []
         self._segment: Segment | None = None
-        self._folder = JobFolder(self.path, self._data_sets, job_identity(data_sets, fingerprint or {}), locking)
+        self._failed = False
+        identity = job_identity(data_sets, fingerprint or {})
+        self._folder = JobFolder(self.path, self._data_sets, identity, locking)
 
-        n_segments = 1 if self.layout == "mpio" else world.size
         run = {"start_utc": datetime.now(UTC).isoformat(timespec="seconds"), "layout": self.layout,
-               "ranks": world.size, "host": os.uname().nodename, "slurm_job_id": os.environ.get("SLURM_JOB_ID")}
-        state = self._on_first_rank(lambda: self._folder.prepare(n_segments, run))
+               "ranks": world.size, "host": os.uname().nodename,
+               "slurm_job_id": os.environ.get("SLURM_JOB_ID")}
+        state = self._on_first_rank(lambda: self._folder.prepare(self.layout == "mpio", world.size, run))
         self.already_complete: bool = state.complete
         self.remaining: np.ndarray = state.remaining
         self.notes: list[str] = state.notes
-        self._segment_name = "" if state.complete else state.segments[0 if self.layout == "mpio" else world.rank]
+        own = 0 if self.layout == "mpio" else world.rank
+        self._segment_name = "" if state.complete else state.segments[own]
         self._last_commit = time.monotonic()
         self.seconds["open"] += time.perf_counter() - started
 
@@ -155,7 +160,7 @@ class Writer:
             segment = self._opened(chunk)
             if segment is not None:
                 segment.write(chunk, checked)
-        except OSError as error:
+        except _HDF5_ERRORS as error:
             raise self._broken(error, raw) from error
         if chunk is not None:
             self._pending.append((chunk, [checksum(checked[item.name]) for item in self._data_sets]))
@@ -180,7 +185,7 @@ class Writer:
                     gathered = self._world.gather(records)
                     records = [record for part in gathered for record in part] if gathered else []
                 segment.append(records)
-        except OSError as error:
+        except _HDF5_ERRORS as error:
             raise self._broken(error, 0) from error
         self._pending = []
         self._last_commit = time.monotonic()
@@ -192,7 +197,7 @@ class Writer:
             self.commit()
             try:
                 self._segment.close()
-            except OSError as error:
+            except _HDF5_ERRORS as error:
                 raise self._broken(error, 0) from error
         self._world.barrier()
         self._folder.unlock()
@@ -221,7 +226,7 @@ class Writer:
     def __exit__(self, kind: object, *_: object) -> None:
         # After an error on one rank the others do not come to a collective close: the abort hook of
         # `world` ends them, and the journal says what is safe.
-        if kind is None or self._world.size == 1:
+        if kind is None or (self._world.size == 1 and not self._failed):
             self.close()
 
     def _opened(self, chunk: int | None) -> Segment | None:
@@ -259,21 +264,24 @@ class Writer:
             self.close()
             raise StoreError(problem)
 
-    def _broken(self, error: OSError, raw: int) -> StoreError:
-        """The error to raise after HDF5 failed; the segment is given up and checked on the next start."""
-        segment, self._segment = self._segment, None
-        if segment is not None and self._world.size == 1:
-            try:
-                segment.close()
-            except (OSError, RuntimeError):
-                pass  # the file is checked against its journal by the next run
+    def _broken(self, error: Exception, raw: int) -> StoreError:
+        """The error to raise after HDF5 failed.
+
+        The segment stays open, as HDF5 crashes when it closes a file that it cannot write; the next run
+        compares it with its journal.
+        """
+        self._failed = True
+        again = "then run the same command again: it goes on where it stopped"
         if is_disk_full(error):
-            free = check_space(self.path, 0)
-            return StoreError(f"{self._folder.path}: no space (disk or quota): {size_text(raw)} before compression "
-                              f"were to be written, {size_text(free)} are free on the file system. Free some space, then run "
-                              "the same command again: it goes on where it stopped")
-        return StoreError(f"{self._folder.path}: cannot be written: {error}. When the cause is removed run the same "
-                          "command again: it goes on where it stopped")
+            free = size_text(check_space(self.path, 0))
+            problem = StoreError(f"{self._folder.path}: no space (disk or quota): {size_text(raw)} before "
+                                 f"compression were to be written, {free} are free on the file system. "
+                                 f"Free some space, {again}")
+        else:
+            problem = StoreError(f"{self._folder.path}: cannot be written: {error}. Remove the cause, "
+                                 f"{again}")
+        problem.exit_at_once = self._world.size == 1 or self.layout == "mpio"
+        return problem
 
     def _on_first_rank(self, action: Any) -> Any:
         """Do something on rank 0; its result, or its StoreError, on all ranks."""
@@ -283,13 +291,16 @@ class Writer:
                 result = action()
             except StoreError as error:
                 problem = str(error)
-            except OSError as error:
+            except _HDF5_ERRORS as error:
                 problem = str(self._broken(error, 0))
         result, problem = self._world.bcast((result, problem))
         if problem is not None:
             raise StoreError(problem)
         return result
 
+
+_HDF5_ERRORS = (OSError, RuntimeError)
+"""What h5py raises when HDF5 fails: OSError in a write, RuntimeError in a flush or close."""
 
 _RESERVE = 1 << 20
 """Bytes kept free for HDF5's index and the journal."""

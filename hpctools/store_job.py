@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,8 @@ import numpy as np
 from hpctools.store_layout import SCHEMA, DataSet, Static, StoreError, check_space, differences, digest
 from hpctools.store_segment import Segment, describe
 
-_SEGMENT_NAMES = [f"segment-{number:05d}.h5" for number in range(100_000)]
+_SHARED, _OWN = "shared", "segment"
+"""Names of segments begin so: made by all ranks through MPI, or by one process."""
 
 
 @dataclass
@@ -56,8 +57,12 @@ class JobFolder:
         """The segment of this name in the folder."""
         return Segment(self.path / name, self._data_sets, self._digest, self._locking)
 
-    def prepare(self, n_segments: int, run: Mapping[str, Any]) -> JobState:
-        """Make or take over the folder for a run that writes `n_segments` segments at the same time.
+    def prepare(self, shared: bool, ranks: int, run: Mapping[str, Any]) -> JobState:
+        """Make or take over the folder for a run that writes one shared segment or one a rank.
+
+        A shared segment is allocated in full when it is first opened, and can be continued in both ways.
+        A segment of one process is allocated chunk by chunk, and HDF5 1.10 hangs when several ranks go on
+        with it: a run with a shared segment leaves it as it is and makes a new one.
 
         Raises StoreError, before anything is touched, where output or folder are of something else or in
         use. Segments that a kill left damaged are replaced by what their journals can save.
@@ -80,15 +85,16 @@ class JobFolder:
         segments = [self._sound(segment, notes) for segment in self._segments()]
         segments = [segment for segment in segments if segment.path.exists()]
         owner = self._owners(segments)
-        names = [segment.path.name for segment in segments]
-        taken = set(names)
-        unused = (name for name in _SEGMENT_NAMES if name not in taken)
-        names += itertools.islice(unused, max(n_segments - len(names), 0))
+        names = [segment.path.name for segment in segments
+                 if not shared or segment.path.name.startswith(_SHARED)]
+        wanted = 1 if shared else ranks
+        unused = self._unused_names(_SHARED if shared else _OWN)
+        names += itertools.islice(unused, max(wanted - len(names), 0))
         remaining = np.flatnonzero(owner < 0)
         if len(remaining) < self._n_chunks:
             notes.insert(0, f"{self.output}: going on with {self._n_chunks - len(remaining)} of "
                             f"{self._n_chunks} chunks done")
-        return JobState(False, remaining, names[:n_segments], notes)
+        return JobState(False, remaining, names[:wanted], notes)
 
     def assemble(self, attributes: Mapping[str, Any], static: Sequence[Static]) -> None:
         """All chunks are done: make the output file out of the segments, atomically.
@@ -101,8 +107,8 @@ class JobFolder:
         owner = self._owners(segments)
         if np.any(owner < 0):
             missing = np.flatnonzero(owner < 0)
-            raise StoreError(f"{self.output}: {len(missing)} of {self._n_chunks} chunks are missing, the first "
-                             f"is chunk {missing[0]}: run the same command again")
+            raise StoreError(f"{self.output}: {len(missing)} of {self._n_chunks} chunks are missing, the "
+                             f"first is chunk {missing[0]}: run the same command again")
         used = [segments[number] for number in np.unique(owner)]
         checksums = np.zeros((self._n_chunks, len(self._data_sets)), dtype=np.uint32)
         for number in np.unique(owner):
@@ -132,7 +138,12 @@ class JobFolder:
         return self._data_sets[0].n_chunks
 
     def _segments(self) -> list[Segment]:
-        return [self.segment(path.name) for path in sorted(self.path.glob("segment-*.h5"))]
+        return [self.segment(path.name) for prefix in (_SHARED, _OWN)
+                for path in sorted(self.path.glob(f"{prefix}-*.h5"))]
+
+    def _unused_names(self, prefix: str) -> Iterator[str]:
+        names = (f"{prefix}-{number:05d}.h5" for number in itertools.count())
+        return (name for name in names if not (self.path / name).exists())
 
     def _owners(self, segments: Sequence[Segment]) -> np.ndarray:
         """For each chunk the number of the first segment that holds it, or -1."""
@@ -168,12 +179,12 @@ class JobFolder:
             raise StoreError(f"{job}: cannot be read ({error}); the folder is left as it is. Move it away to "
                              "start again") from error
         if lines:
-            raise StoreError(f"{self.path}: is in progress with other settings; it is left as it is. Run with "
-                             f"the same settings, choose another output, or move the folder away to start again. "
-                             f"Differences: {'; '.join(lines)}")
+            raise StoreError(f"{self.path}: is in progress with other settings; it is left as it is. Run "
+                             "with the same settings, choose another output, or move the folder away to "
+                             f"start again. Differences: {'; '.join(lines)}")
 
     def _take_lock(self) -> None:
-        lock = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 (held until `unlock`)
+        lock = open(self.path / "lock", "a+", encoding="utf-8")  # held until `unlock`
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -185,8 +196,8 @@ class JobFolder:
         except OSError:
             pass  # a file system without locks (some Lustre mounts): the user must not start a job twice
         lock.truncate(0)
-        job = os.environ.get("SLURM_JOB_ID")
-        lock.write(f"host {os.uname().nodename}, process {os.getpid()}" + (f", Slurm job {job}" if job else ""))
+        job = os.environ.get("SLURM_JOB_ID", "none")
+        lock.write(f"host {os.uname().nodename}, process {os.getpid()}, Slurm job {job}")
         lock.flush()
         self._lock = lock
 
@@ -198,8 +209,7 @@ class JobFolder:
             return segment
         if segment.is_sound():
             return segment
-        taken = {path.name for path in self.path.iterdir()}
-        saved = segment.rescued(self.path / next(name for name in _SEGMENT_NAMES if name not in taken))
+        saved = segment.rescued(self.path / next(self._unused_names(_OWN)))
         kept = len(saved.records())
         notes.append(f"{segment.path}: was damaged by a kill or a full disk; {kept} of its {done} finished "
                      "chunks were rescued" + (", the others are computed again" if kept < done else ""))

@@ -28,6 +28,8 @@ class StoreError(Exception):
     """A result file that cannot be written, resumed or read; the message says what to do next."""
 
     user_error = True
+    exit_at_once = False
+    """HDF5 was left with a file that it cannot close: see `world.install_abort_hook`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,9 +175,9 @@ def check_space(path: str | Path, bytes_needed: int) -> int:
     state = os.statvfs(place)
     free = state.f_bavail * state.f_frsize
     if free < bytes_needed:
-        raise StoreError(f"{path}: no space: about {size_text(bytes_needed)} needed, {size_text(free)} free. "
-                         "Free some space or choose another place for the output, then run the same command "
-                         "again: it goes on where it stopped")
+        raise StoreError(f"{path}: no space: at least {size_text(bytes_needed)} needed, {size_text(free)} "
+                         "free. Free some space or choose another place for the output, then run the same "
+                         "command again: it goes on where it stopped")
     return free
 
 
@@ -188,8 +190,8 @@ def is_disk_full(error: BaseException) -> bool:
 
 def size_text(count: float) -> str:
     """A number of bytes for people: '512 B', '1.5 MB', '6.1 TB'."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            break
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.4g} {unit}"
         count /= 1000
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+    return f"{count:.4g} TB"

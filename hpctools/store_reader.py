@@ -55,8 +55,8 @@ def verify(path: str | Path) -> int:
             for chunk, (low, high) in enumerate(itertools.pairwise(bounds[:, column])):
                 if checksum(file[name][low:high]) != expected[chunk, column]:
                     raise StoreError(
-                        f"{path}: data set {name}, chunk {chunk} (rows {low} to {high}) is damaged: its checksum "
-                        "differs. Fetch the file again, or delete it and run the job again")
+                        f"{path}: data set {name}, chunk {chunk} (rows {low} to {high}) is damaged: its "
+                        "checksum differs. Fetch the file again, or delete it and run the job again")
         return len(expected)
 
 
@@ -95,8 +95,8 @@ def _opened(path: Path) -> Iterator[Any]:
     if not path.exists():
         parts = path.with_name(path.name + ".parts")
         if (parts / "job.json").exists():
-            raise StoreError(f"{path}: is not finished (its chunks so far are in {parts}). Run the command that "
-                             "makes it again: it goes on where it stopped")
+            raise StoreError(f"{path}: is not finished (its chunks so far are in {parts}). Run the command "
+                             "that makes it again: it goes on where it stopped")
         raise StoreError(f"{path}: no such file")
     if path.is_dir():
         raise StoreError(f"{path}: is a folder, expected a result file")
@@ -104,8 +104,8 @@ def _opened(path: Path) -> Iterator[Any]:
         file = h5py.File(path, "r")
     except OSError as error:
         what = "a truncated or damaged HDF5 file" if _looks_like_hdf5(path) else "no HDF5 file"
-        raise StoreError(f"{path}: expected a result file of hpctools, found {what} ({error}); it is left as it "
-                         "is. Choose another path, or move it away") from error
+        raise StoreError(f"{path}: expected a result file of hpctools, found {what} ({error}); it is left "
+                         "as it is. Choose another path, or move it away") from error
     with file:
         schema = file.attrs.get("hpctools_schema")
         if schema is None or "job" not in file.attrs:
@@ -142,8 +142,8 @@ def _check_sources(path: Path, file: Any) -> None:
         except OSError as error:
             raise StoreError(f"{source}: source of {path}, cannot be read: {error}") from error
         if digest != file.attrs["job_digest"] or source.stat().st_size != size:
-            raise StoreError(f"{source}: is not the source that {path} was made of (found job {digest}, "
-                             f"{source.stat().st_size} bytes; expected {file.attrs['job_digest']}, {size} bytes)")
+            raise StoreError(f"{source}: is not the file that {path} refers to: found job {digest}, "
+                             f"{source.stat().st_size} bytes; expected {file.attrs['job_digest']}, {size}")
 
 
 def _copy_chunks(path: Path, virtual: Any, merged: Any) -> None:

@@ -59,9 +59,9 @@ class Segment:
             file.attrs["job_digest"] = self._digest
             for item in self._data_sets:
                 made = file.create_dataset(
-                    item.name, shape=item.shape, dtype=item.dtype, chunks=(item.storage_rows, *item.shape[1:]),
-                    compression=item.compression, shuffle=item.shuffle if item.compression is not None else None,
-                    fillvalue=item.fill)
+                    item.name, shape=item.shape, dtype=item.dtype, fillvalue=item.fill,
+                    chunks=(item.storage_rows, *item.shape[1:]), compression=item.compression,
+                    shuffle=item.shuffle if item.compression is not None else None)
                 describe(made, item)
 
     def create_if_missing(self) -> None:
@@ -161,9 +161,11 @@ class Segment:
                 if file.attrs["job_digest"] != self._digest:
                     return False
                 handles = [file[item.name].id for item in self._data_sets]
-                return all(_places(handle, item, chunk) == places
+                known = [_index(handle) for handle in handles]
+                return all(_places(handle, item, chunk, index) == places
                            for chunk, record in self.records().items()
-                           for item, handle, places in zip(self._data_sets, handles, record["places"], strict=True))
+                           for item, handle, index, places in zip(self._data_sets, handles, known,
+                                                                  record["places"], strict=True))
         except (OSError, KeyError, RuntimeError, ValueError, TypeError):
             return False
 
@@ -181,8 +183,8 @@ class Segment:
         with open(self.path, "rb") as raw:
             for chunk, record in sorted(self.records().items()):
                 try:
-                    for item, handle, places in zip(self._data_sets, new._handles, record["places"], strict=True):
-                        for coordinates, (offset, size, mask) in zip(item.storage_chunks(chunk), places, strict=True):
+                    for item, handle, places in zip(self._data_sets, new._handles, record["places"]):
+                        for coordinates, (offset, size, mask) in zip(item.storage_chunks(chunk), places):
                             stored = os.pread(raw.fileno(), size, offset)
                             if len(stored) == size:
                                 handle.write_direct_chunk(coordinates, stored, filter_mask=mask)
@@ -218,9 +220,24 @@ def checksum(array: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
-def _places(handle: Any, item: DataSet, chunk: int) -> list[list[int]]:
+def _index(handle: Any) -> dict[tuple[int, ...], Any] | None:
+    """Where all storage chunks of a data set are, in one pass; None before HDF5 1.12.3."""
+    if not hasattr(handle, "chunk_iter"):
+        return None
+    found: dict[tuple[int, ...], Any] = {}
+
+    def keep(info: Any) -> None:
+        found[info.chunk_offset] = info
+
+    handle.chunk_iter(keep)
+    return found
+
+
+def _places(handle: Any, item: DataSet, chunk: int, index: dict[tuple[int, ...], Any] | None = None
+            ) -> list[list[int]]:
+    """Where the storage chunks of a chunk of work are; asks HDF5 for each where there is no index."""
     places = []
     for coordinates in item.storage_chunks(chunk):
-        info = handle.get_chunk_info_by_coord(coordinates)
+        info = handle.get_chunk_info_by_coord(coordinates) if index is None else index[coordinates]
         places.append([info.byte_offset, info.size, info.filter_mask])
     return places

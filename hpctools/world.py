@@ -32,6 +32,9 @@ _LAUNCHERS = (
 _GRACE_SECONDS = 5.0
 """How long a rank that leaves with an error waits for the others to leave too, before it aborts them."""
 
+_HOOK_SECONDS = 1.0
+"""The same for an exception."""
+
 
 class LaunchError(Exception):
     """The launcher and MPI disagree; the message says how to start the program instead."""
@@ -93,16 +96,23 @@ class World:
         A rank that leaves with an error while the others still work would keep them waiting in their
         next collective call. So it waits a few seconds for them to leave as well, then aborts them.
         """
-        if self.size > 1 and code != 0:
-            departure = self.comm.Ibarrier()
-            deadline = time.monotonic() + _GRACE_SECONDS
-            while not departure.Test():
-                if time.monotonic() > deadline:
-                    print(f"rank {self.rank} of {self.size} leaves with exit code {code} while others "
-                          "still work: stopping all of them", file=sys.stderr, flush=True)
-                    self.comm.Abort(code)
-                time.sleep(0.01)
+        if code != 0 and not self.leave_together(_GRACE_SECONDS):
+            print(f"rank {self.rank} of {self.size} leaves with exit code {code} while others still work: "
+                  "stopping all of them", file=sys.stderr, flush=True)
+            self.comm.Abort(code)
         sys.exit(code)
+
+    def leave_together(self, seconds: float) -> bool:
+        """Do all ranks arrive here within this time? For the end of the program only, once."""
+        if self.size == 1:
+            return True
+        arrival = self.comm.Ibarrier()
+        deadline = time.monotonic() + seconds
+        while not arrival.Test():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
 
 
 def device_index(local_rank: int, n_visible: int) -> int:
@@ -178,20 +188,30 @@ def install_abort_hook(world: World) -> None:
     """From now on an uncaught exception on one rank is printed once and ends all ranks, exit code 1.
 
     Exceptions with a true attribute `user_error` (wrong input, full disk) are printed as one line, all
-    others with their traceback.
+    others with their traceback. Where all ranks meet a user's error together, rank 0 prints it and all
+    leave without an abort. An exception with a true attribute `exit_at_once` ends the process with no
+    further ado: HDF5 would try to close a broken file in MPI_Abort and in an ordinary exit, and crash.
+    The launcher then ends the other ranks (srun needs --kill-on-bad-exit=1 for this).
     """
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        by_user = getattr(error, "user_error", False)
+        at_once = getattr(error, "exit_at_once", False)
+        orderly = by_user and not at_once
         if world.rank > 0:
-            # An error that all ranks meet together is printed by rank 0, whose abort ends this sleep.
-            time.sleep(1.0)
-        if not getattr(kind, "user_error", False):
+            if orderly and world.leave_together(_HOOK_SECONDS):
+                return
+            if not orderly:
+                # An error that all ranks meet is printed by rank 0, whose abort ends this sleep.
+                time.sleep(_HOOK_SECONDS)
+        if not by_user:
             traceback.print_exception(kind, error, trace)
-        where = f"rank {world.rank} of {world.size}: " if world.size > 1 else ""
-        name = "error" if getattr(kind, "user_error", False) else kind.__name__
-        print(f"{where}{name}: {error}", file=sys.stderr, flush=True)
+        where = f"rank {world.rank} of {world.size}: " if world.size > 1 and not orderly else ""
+        print(f"{where}{'error' if by_user else kind.__name__}: {error}", file=sys.stderr, flush=True)
         sys.stdout.flush()
-        if world.size > 1:
+        if at_once:
+            os._exit(ERROR)
+        if world.size > 1 and not (world.rank == 0 and orderly and world.leave_together(_HOOK_SECONDS)):
             world.comm.Abort(ERROR)
 
     sys.excepthook = hook

@@ -53,8 +53,9 @@ def test_missing_mpi4py_is_named(monkeypatch):
 def test_singletons_are_refused():
     """As under `srun --mpi=none`: Slurm says four tasks, MPI says one."""
     pytest.importorskip("mpi4py.MPI", reason="needs mpi4py with an MPI library", exc_type=ImportError)
+    code = "from hpctools import world; world.start(); print('went on')"
     environ = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0"}
-    done = subprocess.run([sys.executable, "-c", "from hpctools import world; world.start(); print('went on')"],
+    done = subprocess.run([sys.executable, "-c", code],
                           env={**_clean_environ(), **environ}, capture_output=True, text=True, timeout=60,
                           check=False)
     assert done.returncode == 2 and "went on" not in done.stdout

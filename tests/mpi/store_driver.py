@@ -26,7 +26,8 @@ def job(n_chunks, big=1):
     slots = np.concatenate([[0], np.cumsum(-(-used // STORAGE) * STORAGE)])
     data_sets = [
         DataSet("parameters", (int(bounds[-1]), 4), "f8", bounds, "1", "parameters of each sample"),
-        DataSet("peaks", (int(bounds[-1]), 6), "f4", bounds, "K", "a result", storage_rows=10, compression=None),
+        DataSet("peaks", (int(bounds[-1]), 6), "f4", bounds, "K", "a result", storage_rows=10,
+                compression=None),
         DataSet("packed", (int(slots[-1]),), "u1", slots, "byte", "ragged results", storage_rows=STORAGE),
     ]
 
@@ -50,16 +51,20 @@ def main():
     parser.add_argument("--precision", type=float, default=1e-4)
     parser.add_argument("--commit", type=float, default=0.0)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds a chunk")
-    parser.add_argument("--kill", type=int, nargs=2, metavar=("RANK", "ROUND"), help="kill -9 a rank in a round")
+    parser.add_argument("--kill", type=int, nargs=2, metavar=("RANK", "ROUND"), help="kill -9 this rank")
     parser.add_argument("--raise-on", type=int, help="rank that raises in its first round")
     parser.add_argument("--leave-on", type=int, help="rank that leaves with 3 in its first round")
     parser.add_argument("--stop-after", type=int, help="stop cleanly after this many rounds")
+    parser.add_argument("--quota", action="store_true", help="find no space only in the write")
     arguments = parser.parse_args()
+    if arguments.quota:
+        Writer._make_room = lambda self, raw: None
     world = world_module.start()
     data_sets, compute, offsets = job(arguments.chunks, arguments.big)
-    with (stop.Stop() as flag, Writer(arguments.out, data_sets, world, layout=arguments.layout, static=[offsets],
-                                 attributes={"kind": "test"}, fingerprint={"precision": arguments.precision},
-                                 commit_seconds=arguments.commit) as writer):
+    with (stop.Stop() as flag,
+          Writer(arguments.out, data_sets, world, layout=arguments.layout, static=[offsets],
+                 attributes={"kind": "test"}, fingerprint={"precision": arguments.precision},
+                 commit_seconds=arguments.commit) as writer):
         if world.rank == 0:
             print(*writer.notes, f"{len(writer.remaining)} chunks remain", sep="\n", flush=True)
         done = 0
