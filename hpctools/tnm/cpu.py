@@ -417,7 +417,7 @@ def _scan(
             flat1 = max(abs(cpn0 - 1.0), abs(cpn_mid - 1.0), abs(cpn1 - 1.0))
             flat = min(flat0, flat1)
             cpn0 = cpn1
-            target = base * (1.0 if flat > 1e-2 else (1.5 if flat > 1e-3 else 2.2))
+            target = base * (1.0 if flat > 1e-2 else (1.4 if flat > 1e-3 else 2.0))
             # ln τ is expected to change by as much again, in proportion to τ
             expected = moved * grown
             if expected < 0.7071 * target:
