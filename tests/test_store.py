@@ -243,7 +243,7 @@ def test_missing_chunks_are_named(tmp_path):
 
 def test_wrong_arrays_are_named(tmp_path):
     with writer(tmp_path / "out.h5") as out:
-        with pytest.raises(ValueError, match=r"data set x, chunk 2: found float32 \(10, 4\), expected float64"):
+        with pytest.raises(ValueError, match=r"x, chunk 2: found float32 \(10, 4\), expected float64"):
             out.write(2, {**values(2), "x": values(2)["x"].astype("f4")})
         with pytest.raises(ValueError, match=r"found float64 \(9, 4\), expected float64 \(10, 4\)"):
             out.write(2, {**values(2), "x": values(2)["x"][1:]})
@@ -301,7 +301,8 @@ def test_provenance(tmp_path, monkeypatch):
 
     monkeypatch.setenv("SLURM_JOB_ID", "42")
     found = provenance("test", ["tnm", "--out", "a b"], Job(), World(), backend="numba", seed=7)
-    assert found["config_toml"] == "stride = 4\nmargin = 60.0  # s\n" and found["arguments"] == "tnm --out 'a b'"
+    assert found["config_toml"] == "stride = 4\nmargin = 60.0  # s\n"
+    assert found["arguments"] == "tnm --out 'a b'"
     assert found["slurm_job_id"] == "42" and found["seed"] == 7 and "device" not in found
     assert "numpy" in json.loads(found["packages"])
     run(tmp_path / "out.h5", attributes=found)

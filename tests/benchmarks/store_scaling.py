@@ -69,7 +69,8 @@ def main():
         for ranks in arguments.ranks:
             with tempfile.TemporaryDirectory() as folder:
                 command = [mpiexec, "-n", str(ranks), sys.executable, __file__,
-                           "--worker", folder + "/out.h5", layout, "--chunks-per-rank", str(arguments.chunks_per_rank),
+                           "--worker", folder + "/out.h5", layout,
+                           "--chunks-per-rank", str(arguments.chunks_per_rank),
                            "--chunk-bytes", str(arguments.chunk_bytes)]
                 begun = time.perf_counter()
                 try:
