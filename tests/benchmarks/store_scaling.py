@@ -73,13 +73,15 @@ def main():
                            "--chunks-per-rank", str(arguments.chunks_per_rank),
                            "--chunk-bytes", str(arguments.chunk_bytes)]
                 begun = time.perf_counter()
+                process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                           env={**os.environ, "PYTHONPATH": str(ROOT)})
                 try:
-                    done = subprocess.run(command, capture_output=True, text=True, timeout=arguments.timeout,
-                                          env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
-                    row = json.loads(done.stdout) if done.returncode == 0 else {}
-                    problem = done.stderr.strip()[-300:]
+                    text, errors = process.communicate(timeout=arguments.timeout)
+                    row, problem = json.loads(text) if process.returncode == 0 else {}, errors.strip()[-300:]
                 except subprocess.TimeoutExpired:
                     row, problem = {}, f"more than {arguments.timeout:g} s"
+                    process.terminate()  # mpiexec then ends its ranks
+                    process.communicate()
                 row["wall"] = round(time.perf_counter() - begun, 1)
             print(f"{layout:6} {ranks:5}  " + ("".join(f"{row[name]:>11}" for name in columns) if len(row) > 1
                                                else problem), flush=True)
