@@ -31,7 +31,7 @@ MAP_C = 0.1
 TAIL = 1e-5  # share of the fastest modes that is taken as instantaneous
 SLOW = 3.6  # the slow end of the spectrum is cut where W = e**SLOW, that is H ~ exp(-36)
 Z_EQUILIBRIUM = 36.0  # a mode that decays by e**-36 in a step follows the forcing
-Z_FROZEN = 1e-8  # a mode that decays by less in a step is frozen
+Z_FROZEN = 1e-9
 NODES = 5  # the forcing of a step is a polynomial through this many nodes
 SUMS = 4 * NODES + 1
 
