@@ -89,15 +89,15 @@ def save(figure: Any, path: Path) -> None:
     print(f"figure: {path}")
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table with aligned columns; the first `left` columns to the left, the others to the right."""
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
+    """A Markdown table with aligned columns: those in `left` to the left, the others to the right."""
     widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
-        cells = (cell.ljust(w) if k < left else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths)))
+        cells = (cell.ljust(w) if k in left else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths)))
         return "| " + " | ".join(cells) + " |"
 
-    rule = "|".join("-" * (w + 2) if k < left else "-" * (w + 1) + ":" for k, w in enumerate(widths))
+    rule = "|".join("-" * (w + 2) if k in left else "-" * (w + 1) + ":" for k, w in enumerate(widths))
     return "\n".join((line(head), f"|{rule}|", *map(line, rows)))
 
 
@@ -107,7 +107,7 @@ def rate_colours(rates: ArrayLike) -> NDArray[np.float64]:
 
     q = np.asarray(rates, float)
     order = np.argsort(np.argsort(q))
-    return np.asarray(colormaps["viridis"](0.88 * order / max(1, q.size - 1)))
+    return np.asarray(colormaps["viridis"](0.84 * order / max(1, q.size - 1)))
 
 
 def transition(celsius: NDArray[Any], cpn: NDArray[Any], threshold: float = 0.02) -> slice:

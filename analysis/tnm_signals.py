@@ -114,7 +114,7 @@ def table(sample: Sample) -> str:
             )
         )
     head = ("cooling, K/min", "CpN_max", "T_peak, °C", "ΔT_hw, K", "CpN_max/ΔT_hw, 1/K", "Tf', °C", "Tf' by area, °C")
-    lines = [f"### {sample.title}", "", figures.markdown(head, rows, left=0), ""]
+    lines = [f"### {sample.title}", "", figures.markdown(head, rows, left=()), ""]
     if (law := sample.law) is not None:
         dh, true = law.dh / 1e3, sample.parameters[1] / 1e3
         lines.append(
