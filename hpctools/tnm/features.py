@@ -78,8 +78,9 @@ def fictive_temperature(temperature: ArrayLike, cpn: ArrayLike) -> NDArray[np.fl
     """Tf' (…,) by equal area: T_hi − ∫ CpN dT by the trapezoidal rule over the whole scan, T_lo to T_hi.
 
     From ∫ CpN dT = Tf(T_hi) − Tf' (Moynihan et al. 1976). Exact where the liquid at T_hi is in equilibrium; otherwise
-    too high by the lag T_hi − Tf(T_hi) ≈ q τ(T_hi) Γ(1/β)/β. The trapezoidal rule errs where the peak is
-    thinner than the grid: for bursts (CpN_max > 20 on 0.1 K) by up to about CpN_max times the step.
+    too high by the lag T_hi − Tf(T_hi) ≈ q τ(T_hi) Γ(1/β)/β. The trapezoidal rule errs where a flank of the peak is as
+    steep as the grid is fine, by up to about CpN_max times the step: always for bursts (CpN_max > 20 on 0.1 K),
+    sometimes from CpN_max = 6 on.
     """
     t, c = _checked(temperature, cpn)
     return np.asarray(t[-1] - np.trapezoid(c, t, axis=-1))
