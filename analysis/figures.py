@@ -112,7 +112,7 @@ def rate_colours(rates: ArrayLike) -> NDArray[np.float64]:
 
 def transition(celsius: NDArray[Any], cpn: NDArray[Any], threshold: float = 0.02) -> slice:
     """Points in which any of the scans (scans, points) is neither glass nor liquid to `threshold`, and a margin."""
-    glass = np.flatnonzero((cpn > threshold).any(0))
+    glass = np.flatnonzero((np.abs(cpn) > threshold).any(0))
     liquid = np.flatnonzero((np.abs(cpn - 1) > threshold).any(0))
     first, last = (int(glass[0]), int(liquid[-1])) if glass.size and liquid.size else (0, len(celsius) - 1)
     margin = max(20, (last - first) // 8)
