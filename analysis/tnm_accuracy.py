@@ -114,18 +114,18 @@ def direct(parameters: Array, resolution: float) -> Result:
 
 
 def fast(parameters: Array, **settings: float) -> Result:
-    """Six scans by the simulator; peak, its temperature and the area are read off the 0.1 K grid.
+    """Six scans by the simulator.
 
-    For bursts (CpN_max > 20), whose width may be below the grid, temperature and area stay nan.
+    The area is that of the signal on the 0.1 K grid, and for bursts (CpN_max > 20), thinner than that grid, the
+    rise of Tf, which is T_hi - Tf' where the liquid is in equilibrium.
     """
-    from hpctools.tnm import simulate
+    from hpctools.tnm import simulate_windows
 
-    signals = np.asarray(simulate(parameters[None, :], **settings)[0], dtype=float)
-    out = Result(signals, peak=signals.max(axis=1))
-    out.area[:] = np.where(out.peak <= BURST, np.trapezoid(signals, GRID, axis=1), np.nan)
-    out.peak_temperature[:] = GRID[signals.argmax(axis=1)]
-    out.peak_temperature[out.peak > BURST] = np.nan
-    return out
+    scans = simulate_windows(parameters[None, :], full=True, **settings)
+    summary = scans.summary
+    signals = scans.full(0).astype(float)
+    area = np.where(summary.burst[0], GRID[-1] - summary.tf_limit[0], np.trapezoid(signals, GRID, axis=1))
+    return Result(signals, summary.tf_limit[0], area, summary.cpn_max[0], summary.t_peak[0])
 
 
 def compare(parameters: Array, reference: Result, candidate: Result) -> list[dict[str, float]]:

@@ -285,17 +285,19 @@ class Writer:
 
     def _on_first_rank(self, action: Any) -> Any:
         """Do something on rank 0; its result, or its StoreError, on all ranks."""
-        result, problem = None, None
+        result, problem, at_once = None, None, False
         if self._world.rank == 0:
             try:
                 result = action()
             except StoreError as error:
                 problem = str(error)
             except _HDF5_ERRORS as error:
-                problem = str(self._broken(error, 0))
-        result, problem = self._world.bcast((result, problem))
+                problem, at_once = str(self._broken(error, 0)), True
+        result, problem, at_once = self._world.bcast((result, problem, at_once))
         if problem is not None:
-            raise StoreError(problem)
+            raised = StoreError(problem)
+            raised.exit_at_once = at_once
+            raise raised
         return result
 
 

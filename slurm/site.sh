@@ -20,7 +20,7 @@
 # module load mpich hdf5-parallel
 
 # The virtual environment with hpctools, on a file system that all nodes see.
-: "${HPCTOOLS_VENV:=$HPCTOOLS_ROOT/.venv}"
+: "${HPCTOOLS_VENV:=${HPCTOOLS_ROOT:-$PWD}/.venv}"
 
 # How srun and the MPI library find each other: pmi2 for MPICH and MVAPICH, pmix for Open MPI, cray_shasta for
 # Cray MPICH (`srun --mpi=list` shows what there is). The wrong one starts every rank as a job of its own,

@@ -63,7 +63,7 @@ def test_killed_rank_then_resume(run_job, tmp_path, reference, layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_kills_at_random_times(run_job, tmp_path, layout):
     """Kill -9 of all ranks at once, anywhere in start-up, write, flush or journal, until it is through."""
-    out, options = tmp_path / "out.h5", ("--layout", layout, "--chunks", 150, "--delay", 0.002)
+    out, options = tmp_path / "out.h5", ("--layout", layout, "--chunks", 60, "--delay", 0.01)
     chance = random.Random(1)
     for _ in range(6):
         process = run_job.start(2, out, *options)
@@ -73,7 +73,7 @@ def test_kills_at_random_times(run_job, tmp_path, layout):
         run_job.wait(process)
     code, text = run_job(2, out, *options)
     assert code == 0, text
-    assert run_job(1, tmp_path / "one.h5", "--chunks", 150, "--commit", 10)[0] == 0
+    assert run_job(1, tmp_path / "one.h5", "--chunks", 60, "--commit", 10)[0] == 0
     assert contents(out) == contents(tmp_path / "one.h5")
 
 
@@ -126,7 +126,7 @@ def test_full_disk(run_job, tmp_path, layout, ranks, guard):
                              check=False)
     if mounted.returncode:
         pytest.skip("mounting a small tmpfs needs root")
-    options = ("--layout", layout, "--chunks", 180, "--big", 4)
+    options = ("--layout", layout, "--chunks", 40, "--big", 20)
     try:
         code, text = run_job(ranks, disk / "out.h5", *options, *guard)
         assert code == 1 and "no space" in text and "free" in text and "same command again" in text, text
@@ -134,7 +134,7 @@ def test_full_disk(run_job, tmp_path, layout, ranks, guard):
         assert not (disk / "out.h5").exists()
         subprocess.run(["mount", "-o", "remount,size=60m", disk], check=True)
         code, text = run_job(ranks, disk / "out.h5", *options)
-        assert code == 0 and "of 180 chunks done" in text, text
+        assert code == 0 and "of 40 chunks done" in text, text
         assert run_job(1, tmp_path / "one.h5", *options[2:], "--commit", 10)[0] == 0
         assert contents(disk / "out.h5") == contents(tmp_path / "one.h5")
     finally:
@@ -163,7 +163,7 @@ def test_exit_of_one_rank_ends_all(run_job, tmp_path):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_signal_to_one_rank_stops_all(run_job, tmp_path, layout):
-    out, options = tmp_path / "out.h5", ("--layout", layout, "--chunks", 120, "--delay", 0.02)
+    out, options = tmp_path / "out.h5", ("--layout", layout, "--chunks", 60, "--delay", 0.03)
     process = run_job.start(2, out, *options)
     journal = tmp_path / "out.h5.parts"
     while process.poll() is None and not list(journal.glob("*.journal")):
@@ -173,4 +173,4 @@ def test_signal_to_one_rank_stops_all(run_job, tmp_path, layout):
     assert code == 75 and not out.exists(), text
     code, text = run_job(2, out, *options)
     assert code == 0 and "chunks done" in text, text
-    assert len(np.frombuffer(contents(out)["done"], np.uint8)) == 120
+    assert len(np.frombuffer(contents(out)["done"], np.uint8)) == 60

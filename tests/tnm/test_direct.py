@@ -24,7 +24,7 @@ MATERIALS = {
 @pytest.mark.parametrize("name", MATERIALS)
 def test_materials(name):
     (ln_a, kilokelvin, x, beta), limiting, peaks = MATERIALS[name]
-    scans = [scan((ln_a, kilokelvin * 1e3 * GAS_CONSTANT, x, beta), q, TEN) for q in RATES]
+    scans = [scan((ln_a, kilokelvin * 1e3 * GAS_CONSTANT, x, beta), q, TEN, resolution=5.0) for q in RATES]
     assert [s[0].max() for s in scans] == pytest.approx(peaks, rel=1e-3)
     assert scans[4][1] == pytest.approx(limiting, abs=0.02)
 
@@ -157,9 +157,9 @@ def test_fourth_order():
 @pytest.mark.parametrize("x, beta", [(0.2, 0.2), (1.0, 0.2), (0.5, 0.98)])
 def test_window_is_wide_enough(x, beta):
     parameters = (-300.0, 7e5, x, beta)
-    narrow, limiting, _ = scan(parameters, RATES[0], TEN)
-    wide, limiting2, _ = scan(parameters, RATES[0], TEN, limits=window(parameters, 2.0))
-    assert np.max(np.abs(narrow - wide)) < 2e-5
+    narrow, limiting, _ = scan(parameters, RATES[0], TEN, resolution=5.0)
+    wide, limiting2, _ = scan(parameters, RATES[0], TEN, resolution=5.0, limits=window(parameters, 2.0))
+    assert np.max(np.abs(narrow - wide)) < 1e-4
     assert limiting == pytest.approx(limiting2, abs=1e-4)
 
 
