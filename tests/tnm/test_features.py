@@ -97,8 +97,8 @@ def test_area_over_the_whole_box():
 def test_features_of_materials(materials):
     signals, known = materials
     found = features(Program().celsius + 273.15, signals)
-    assert found.cpn_max == pytest.approx(known.cpn_max, rel=3e-3)
-    assert found.t_peak == pytest.approx(known.t_peak, abs=0.2)
+    assert found.cpn_max == pytest.approx(np.array([m.peaks_direct for m in MATERIALS]), rel=1e-3)
+    assert found.t_peak == pytest.approx(known.t_peak, abs=0.3)
     assert (np.diff(found.width, axis=1) < 0).all()  # slower cooling: a later peak above CpN = 1
     assert found.ratio == pytest.approx(found.cpn_max / found.width)
 
