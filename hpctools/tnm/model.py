@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float64]
 class ParameterError(ValueError):
     """A parameter set that has no meaning, or that a temperature program cannot measure."""
 
-    user_error = True  # printed as one line by commands, see hpctools.world
+    user_error = True
 
 
 def reference_temperature(ln_a: ArrayLike, dh: ArrayLike, ln_tau: float = LN_TAU_REFERENCE) -> FloatArray:

@@ -14,6 +14,8 @@ ZERO_CELSIUS = 273.15  # K
 class ProgramError(ValueError):
     """A temperature program that contradicts itself."""
 
+    user_error = True
+
 
 class Hold(NamedTuple):
     """An isothermal hold on the way down, before the heating scan."""
