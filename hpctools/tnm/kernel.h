@@ -12,7 +12,6 @@
 
 #define TNM_FUNCTION __device__ __forceinline__
 #define TNM_CONSTANT __constant__
-#define TNM_SIMD(clause)
 #define TNM_TABLES const double2 *__restrict__ records
 #define TNM_TABLE_NAMES records
 #define TNM_PLACE(i) ((i) * stride)
@@ -32,8 +31,6 @@ using std::rint;
 
 #define TNM_FUNCTION static inline
 #define TNM_CONSTANT static const
-#define TNM_PRAGMA(text) _Pragma(#text)
-#define TNM_SIMD(clause) TNM_PRAGMA(omp simd clause)
 #define TNM_TABLES const double *rates, const double *weights, const double *e, const double *g
 #define TNM_TABLE_NAMES rates, weights, e, g
 #define TNM_PLACE(i) (i)
@@ -317,7 +314,6 @@ TNM_FUNCTION void scan(
             const double dxi = power_of_two(first_level + row);
             double decayed = frozen_p;
             double decayed_half = frozen_p;
-            TNM_SIMD(reduction(+ : decayed, decayed_half))
             for (int m = lo; m < hi; m++) {
                 const double wp = weight(table, row, m) * p[TNM_PLACE(m)];
                 decayed += wp * decay(table, row, m);
@@ -446,7 +442,6 @@ TNM_FUNCTION void scan(
             double kp = dxi * (s[10] * a0 + s[11] * a1 + s[12] * a2 + s[13] * a3 + s[14] * a4);
             double kp_mid = dxi * (s[15] * a0 + s[16] * a1 + s[17] * a2 + s[18] * a3 + s[19] * a4);
             TNM_COUNTED(MODE_UPDATES, hi > lo ? hi - lo : 0);
-            TNM_SIMD(reduction(+ : kp, kp_mid))
             for (int m = lo; m < hi; m++) {
                 const Moments half = moments(table, row - 1, m);
                 const Moments whole = moments(table, row, m);
