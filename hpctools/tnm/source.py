@@ -6,7 +6,7 @@ The same text is compiled for CUDA devices (cuda.py) and for the host (host.py).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,12 @@ from .spectrum import SUMS, TableStack
 
 MAX_MODES = 512  # of the work space on the host
 BLOCK = 128  # threads of a block on the device
-BLOCKS = 3  # blocks that a multiprocessor should hold at least: 168 registers a thread
+BLOCKS = 3  # blocks that a multiprocessor should hold: 168 registers a thread
 SUMMARY_COLUMNS = ("TF_LIMIT", "CPN_MAX", "T_PEAK", "FIRST", "LAST", "STATUS", "STATUS_OK", "STATUS_STEP", "STENCIL")
 
 
-def source() -> str:
-    """The complete C++ source."""
+def source(blocks: int = BLOCKS) -> str:
+    """The complete C++ source; blocks: of a multiprocessor, see BLOCKS."""
 
     def numbers(array: NDArray[Any]) -> str:
         return ", ".join(repr(float(value)) for value in array.ravel())
@@ -35,7 +35,7 @@ def source() -> str:
         "SUMS": SUMS,
         "MODES": MAX_MODES,
         "BLOCK": BLOCK,
-        "BLOCKS": BLOCKS,
+        "BLOCKS": blocks,
         **{name: repr(getattr(cpu, name)) for name in SUMMARY_COLUMNS},
     }
     text = Path(__file__).with_name("kernel.h").read_text(encoding="utf-8")
