@@ -1,17 +1,27 @@
-"""Tool-Narayanaswamy-Moynihan model of the glass transition."""
+"""Tool-Narayanaswamy-Moynihan model of the glass transition: DSC scans, and grids of them."""
 
-from .model import ParameterError
-from .program import Hold, Program, ProgramError
-from .simulator import Summary, Windows, simulate, simulate_windows, windows
+import importlib
+from typing import Any
 
-__all__ = [
-    "Hold",
-    "ParameterError",
-    "Program",
-    "ProgramError",
-    "Summary",
-    "Windows",
-    "simulate",
-    "simulate_windows",
-    "windows",
-]
+_MODULES = {
+    "GridFile": "grid_file",
+    "Hold": "program",
+    "ParameterError": "model",
+    "Program": "program",
+    "ProgramError": "program",
+    "Summary": "simulator",
+    "Windows": "simulator",
+    "open_grid": "grid_file",
+    "simulate": "simulator",
+    "simulate_windows": "simulator",
+    "windows": "simulator",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported at their first use: the simulator brings in numba, grid files h5py."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

@@ -28,6 +28,7 @@ from __future__ import annotations
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -168,7 +169,7 @@ def _scan(
             per_kelvin = ax * inv_t * inv_t
             if segment == 0:
                 per_kelvin = theta * inv_t * inv_t
-            row = int(round(math.log(target / (per_kelvin * abs(q))) / math.log(2.0) - log0 / math.log(2.0))) - first_level
+            row = round((math.log(target / (per_kelvin * abs(q))) - log0) / math.log(2.0)) - first_level
         row = max(1, min(row, rows - 1))
         if heating:
             nodes_t[0] = t
@@ -421,7 +422,7 @@ def _scan(
             flat1 = max(abs(cpn0 - 1.0), abs(cpn_mid - 1.0), abs(cpn1 - 1.0))
             flat = min(flat0, flat1)
             cpn0 = cpn1
-            target = base * (1.0 if flat > 1e-2 else (1.5 if flat > 1e-3 else 2.2))
+            target = base * (1.0 if flat > 1e-2 else (1.4 if flat > 1e-3 else 2.0))
             # ln τ is expected to change by as much again, in proportion to τ
             expected = moved * grown
             if expected < 0.7071 * target:
@@ -482,7 +483,17 @@ def _run(
             )  # fmt: skip
 
 
-def simulate_into(parameters, tables: TableStack, which, plan, start, points, offset, out, summary) -> None:
+def simulate_into(
+    parameters: Any,
+    tables: TableStack,
+    which: Any,
+    plan: Any,
+    start: Any,
+    points: Any,
+    offset: Any,
+    out: Any,
+    summary: Any,
+) -> None:
     """Fill `out` and `summary` on the host's threads; see backends.py for the arguments.
 
     The threads are HPCTOOLS_THREADS, else the CPUs that this process may use; ranks of an MPI job are given theirs

@@ -15,8 +15,8 @@ from .spectrum import TableStack, stack_tables
 
 # Change of ln τ in a step of cooling and of heating at resolution 1, and the spacing of the modes there, in units of
 # the default one. With these the errors of analysis/tnm_accuracy.py are within its limits.
-CHANGE_COOLING = 0.22
-CHANGE_HEATING = 0.17
+CHANGE_COOLING = 0.18
+CHANGE_HEATING = 0.16
 # Share of liquid (glass) that may be missing at the upper (lower) end of a scan.
 END_TOLERANCE = 5e-3
 BURST = 20.0  # scans with a higher CpN_max are thinner than a grid of 0.1 K can show

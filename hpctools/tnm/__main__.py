@@ -1,0 +1,103 @@
+"""`python -m hpctools.tnm`: the grid job, and what can be done with its files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from hpctools import config, stop, world
+
+from .settings import GridJob
+
+GRID = """Simulate the DSC heating scans of a grid of TNM parameter sets.
+
+    python -m hpctools.tnm --subset G --stride-x 4 --stride-beta 4 --dry-run
+    mpirun -n 256 python -m hpctools.tnm --out tnm_grid.h5
+    sbatch slurm/tnm_grid.sh --subset C --out tnm_C.h5
+
+The job can be stopped (signals USR1, USR2, TERM, INT; the end of a Slurm job; --wall-time) and goes on when the same
+command is run again, with any number of ranks. Exit codes: 0 complete, 75 stopped with work left, 2 usage, 1 error.
+Settings come from the command line, else from --config FILE (TOML, keys as the options with underscores, and the
+grid's ranges: dh_low, dh_high, dh_points, ln_a_low, ln_a_high, ln_a_points, edge_kelvin, shape_low, shape_high,
+shape_points), else from the defaults.
+
+other commands:
+    python -m hpctools.tnm export FILE OUT     plain float32 HDF5 for other programs
+    python -m hpctools.tnm merge FILE OUT      one file out of one a rank
+    python -m hpctools.tnm verify FILE         compare all data with their checksums
+"""
+
+
+def grid_command(arguments: list[str]) -> int:
+    """The grid job."""
+    parser = argparse.ArgumentParser(
+        "python -m hpctools.tnm", description=GRID, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    config.add_arguments(parser, GridJob)
+    given = parser.parse_args(arguments)
+    ranks = world.start()
+    from .job import run  # numba and h5py take a second, which --help should not wait for
+
+    return run(config.from_arguments(GridJob, given, given.config), ranks, sys.argv, given.dry_run)
+
+
+def export_command(arguments: list[str]) -> int:
+    """Plain float32 HDF5."""
+    parser = argparse.ArgumentParser("python -m hpctools.tnm export", description="Write plain float32 HDF5.")
+    parser.add_argument("file")
+    parser.add_argument("out")
+    parser.add_argument("--first", type=int, default=0, help="first sample (default 0)")
+    parser.add_argument("--count", type=int, help="number of samples (default: all; 444 kB each before compression)")
+    given = parser.parse_args(arguments)
+    from .grid_file import export
+
+    print(f"{given.out}: {export(given.file, given.out, given.first, given.count):,} samples")
+    return stop.COMPLETE
+
+
+def merge_command(arguments: list[str]) -> int:
+    """One file out of one a rank."""
+    parser = argparse.ArgumentParser("python -m hpctools.tnm merge", description="Make one plain file.")
+    parser.add_argument("file")
+    parser.add_argument("out")
+    given = parser.parse_args(arguments)
+    from hpctools.store_reader import merge
+
+    merge(given.file, given.out)
+    print(given.out)
+    return stop.COMPLETE
+
+
+def verify_command(arguments: list[str]) -> int:
+    """Compare all data with their checksums."""
+    parser = argparse.ArgumentParser("python -m hpctools.tnm verify", description="Check all data of a file.")
+    parser.add_argument("file")
+    given = parser.parse_args(arguments)
+    from hpctools.store_reader import verify
+
+    print(f"{given.file}: {verify(given.file):,} chunks are as they were written")
+    return stop.COMPLETE
+
+
+COMMANDS = {"export": export_command, "merge": merge_command, "verify": verify_command}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
+    if arguments and not arguments[0].startswith("-"):
+        print(
+            f"error: command {arguments[0]!r} is unknown; expected options of the grid job (--help) or one of "
+            f"{', '.join(COMMANDS)}",
+            file=sys.stderr,
+        )
+        return stop.USAGE
+    return grid_command(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

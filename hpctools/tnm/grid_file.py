@@ -1,0 +1,234 @@
+"""Files of simulated grids: their data sets, and reading them back as full signals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpctools.store import DataSet, Static
+from hpctools.store_reader import open_reader
+
+from . import packing
+from .grid import Grid
+from .model import PARAMETER_NAMES, PARAMETER_UNITS
+from .program import Program
+from .simulator import BURST, windows
+
+KIND = "tnm grid"
+STORAGE_BYTES = 1 << 18  # of a storage chunk of the packed signals: a sample is read by unpacking one or two
+
+READING = """hpctools.tnm.open_grid(path).signals[i] gives the full float32 signals (scans, points) of sample i.
+By hand: CpN of sample i is 0 on grid points before window_start[i], 1 from window_start[i] + window_points[i] on, and
+between them packed in bytes packed_offset[i] ... of `packed`. With n = window_points[i] and N = n * scans, and for
+precision > 0: the first N bytes are the low bytes, the next N the high bytes of 16-bit codes, scan after scan; undo
+zig-zag, d = (code >> 1) ^ -(code & 1); the running sum of the running sum of d of a scan, modulo 2**16, plus
+base[i, scan], times quantum[i, scan], is CpN. For precision 0: 4 byte planes (lowest first) of 32-bit words whose
+running sum modulo 2**32 over the whole block is the bit pattern of the float32 values."""
+
+
+def grid_layout(
+    grid: Grid, program: Program, precision: float, compression: int
+) -> tuple[list[DataSet], list[Static], NDArray[np.int64]]:
+    """Data sets and static data of a grid's file, and where each node's packed bytes begin (n_nodes + 1,)."""
+    n, scans = grid.samples_per_node, program.scans
+    bounds = np.arange(grid.n_nodes + 1, dtype=np.int64) * n
+    used = np.array(
+        [
+            packing.block_bytes(windows(grid.parameters(node), program)[1], scans, precision).sum()
+            for node in range(grid.n_nodes)
+        ]
+    )
+    storage = min(STORAGE_BYTES, 1 << max(12, math.ceil(math.log2(used.max()))))
+    slots = np.zeros(grid.n_nodes + 1, np.int64)
+    np.cumsum(-(-used // storage) * storage, out=slots[1:])
+
+    def per_sample(name: str, shape: tuple[int, ...], dtype: Any, unit: str, description: str, **more: Any) -> DataSet:
+        return DataSet(
+            name, (len(grid), *shape), dtype, bounds, unit, description, storage_rows=n, compression=compression, **more
+        )
+
+    units = {"attributes": {"columns": list(PARAMETER_NAMES), "units": list(PARAMETER_UNITS)}}
+    data_sets = [
+        per_sample("parameters", (4,), "f8", "see units", "ln A (A in s), Δh*, x, β", **units),
+        per_sample("index", (), "i8", "1", "global index in the whole state space"),
+        per_sample("window_start", (), "i4", "1", "first grid point of the window"),
+        per_sample("window_points", (), "i4", "1", "grid points of the window"),
+        per_sample("packed_offset", (), "i8", "byte", "where the sample's block begins in `packed`"),
+        per_sample("quantum", (scans,), "f4", "1", "CpN of one unit of the packed integers"),
+        per_sample("base", (scans,), "i4", "1", "added to the packed integers"),
+        per_sample("cpn_max", (scans,), "f4", "1", "highest CpN of the continuous curve"),
+        per_sample("t_peak", (scans,), "f4", "K", "temperature of the highest CpN"),
+        per_sample("tf_limit", (scans,), "f4", "K", "Tf', fictive temperature at the start of the heating scan"),
+        per_sample(
+            "burst", (scans,), "u1", "1", f"1 where CpN_max > {BURST:g}: the peak is thinner than the grid can show"
+        ),
+        DataSet(
+            "packed", (int(slots[-1]),), "u1", slots, "1", "packed windows, see the file's attribute `reading`",
+            storage_rows=storage, compression=compression, shuffle=False,
+        ),
+    ]  # fmt: skip
+    static = [
+        Static("celsius", program.celsius, "°C", "temperatures of the grid points"),
+        Static("cooling_rates", np.array(program.cooling_rates), "K/min", "of the scans' thermal histories"),
+        Static("heating_rates", np.array(program.heating_rates), "K/min", "of the scans"),
+        Static("nodes", grid.nodes, "J/mol, ln(A/s)", "Δh* and ln A of the nodes; a node is a chunk of work"),
+        Static("node_index", grid.node_index, "1", "places of the nodes in the whole space"),
+        Static("x_values", grid.x, "1", "values of x of every node"),
+        Static("beta_values", grid.beta, "1", "values of β of every node"),
+    ]
+    return data_sets, static, slots
+
+
+class Signals:
+    """Full signals of a grid's file, read on demand: `signals[i]`, `signals[10:20]`, `signals[mask]`."""
+
+    def __init__(self, grid: GridFile) -> None:
+        self._grid = grid
+        self.shape = (len(grid), grid.scans, grid.points)
+        self.dtype = np.dtype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self._grid)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: int | slice | Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
+        """One sample (scans, points), or several (k, scans, points), as float32."""
+        if isinstance(key, (int, np.integer)):
+            return self._full(_place(int(key), len(self)))
+        if isinstance(key, slice):
+            places = np.arange(*key.indices(len(self)))
+        else:
+            asked = np.asarray(key)
+            if asked.dtype == bool:
+                if asked.shape != (len(self),):
+                    raise IndexError(f"mask of shape {asked.shape} for {len(self)} samples")
+                places = np.flatnonzero(asked)
+            else:
+                places = np.array([_place(int(i), len(self)) for i in asked], np.int64)
+        out = np.empty((len(places), *self.shape[1:]), np.float32)
+        for row, place in zip(out, places, strict=True):
+            self._full(int(place), row)
+        return out
+
+    def _full(self, i: int, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        start, window = self._grid.window(i)
+        out = np.empty(self.shape[1:], np.float32) if out is None else out
+        out[:, :start] = 0.0
+        out[:, start : start + window.shape[1]] = window
+        out[:, start + window.shape[1] :] = 1.0
+        return out
+
+
+def _place(i: int, length: int) -> int:
+    if not -length <= i < length:
+        raise IndexError(f"sample {i} of {length}")
+    return i % length
+
+
+class GridFile:
+    """A finished grid file. Use as a context manager, or close().
+
+    parameters: data set (n, 4), ln A, Δh* (J/mol), x, β; signals: full float32 signals on demand; celsius (points,):
+    temperatures; `file`: the h5py.File with all data sets (index, cpn_max, tf_limit, t_peak, burst, …).
+
+    Raises StoreError where the file is missing, unfinished, damaged or of another kind.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._open = ExitStack()
+        self.file = self._open.enter_context(open_reader(path, KIND))
+        self.parameters = self.file["parameters"]
+        self.celsius: NDArray[np.float64] = self.file["celsius"][()]
+        self.cooling_rates: NDArray[np.float64] = self.file["cooling_rates"][()]
+        self.heating_rates: NDArray[np.float64] = self.file["heating_rates"][()]
+        self.precision = float(self.file.attrs["precision"])
+        self.scans = len(self.cooling_rates)
+        self.points = len(self.celsius)
+        self._start = self.file["window_start"][()]
+        self._points = self.file["window_points"][()]
+        self._offset = self.file["packed_offset"][()]
+        self.signals = Signals(self)
+
+    def __len__(self) -> int:
+        return len(self._start)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._open.close()
+
+    def window(self, i: int) -> tuple[int, NDArray[np.float32]]:
+        """First grid point and CpN (scans, window points) of the window of sample i."""
+        points = int(self._points[i])
+        first = int(self._offset[i])
+        size = int(packing.block_bytes(np.array([points]), self.scans, self.precision)[0])
+        block = self.file["packed"][first : first + size]
+        return int(self._start[i]), packing.unpack(
+            block, points, self.scans, self.file["quantum"][i], self.file["base"][i]
+        )
+
+    def find(self, index: int) -> int:
+        """Place in this file of the sample with a global index. Raises KeyError where it is not here."""
+        places = np.flatnonzero(self.file["index"][()] == index)
+        if not places.size:
+            raise KeyError(f"{self.path} does not hold the sample with global index {index}")
+        return int(places[0])
+
+
+def open_grid(path: str | Path) -> GridFile:
+    """Open a finished grid file for reading; see GridFile."""
+    return GridFile(path)
+
+
+def export(path: str | Path, out: str | Path, first: int = 0, count: int | None = None) -> int:
+    """Write samples as plain float32 HDF5, `signals` (n, scans, points), for other programs; returns n.
+
+    444 kB a sample before compression. Raises StoreError where `out` exists or the disk is too small.
+    """
+    import h5py
+
+    from hpctools.store import StoreError, check_space
+
+    out = Path(out)
+    if out.exists():
+        raise StoreError(f"{out}: exists already; choose another name or remove it")
+    with open_grid(path) as grid:
+        last = len(grid) if count is None else min(len(grid), first + count)
+        if not 0 <= first < last:
+            raise StoreError(f"{path}: holds {len(grid)} samples, none from {first} on")
+        n = last - first
+        check_space(out, n * 64_000)  # gzip leaves 2-60 kB a sample
+        part = out.with_name(out.name + ".part")
+        with h5py.File(part, "w") as plain:
+            signals = plain.create_dataset(
+                "signals", (n, grid.scans, grid.points), "f4", chunks=(1, grid.scans, grid.points),
+                compression=1, shuffle=True,
+            )  # fmt: skip
+            signals.attrs["unit"] = "1"
+            signals.attrs["description"] = f"CpN, quantised at {grid.precision:g}" if grid.precision else "CpN"
+            for i in range(n):
+                signals[i] = grid.signals[first + i]
+            for name in ("parameters", "index", "cpn_max", "t_peak", "tf_limit", "burst"):
+                source = grid.file[name]
+                copy = plain.create_dataset(name, data=source[first:last])
+                copy.attrs.update(source.attrs)
+            for name in ("celsius", "cooling_rates", "heating_rates"):
+                grid.file.copy(name, plain)
+            plain.attrs.update(grid.file.attrs)
+            plain.attrs["kind"] = "tnm signals"
+        part.replace(out)
+    return n

@@ -1,0 +1,92 @@
+"""Stop flag from signals and wall time."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from hpctools import stop
+from hpctools.stop import Stop, parse_slurm_time, slurm_end_time
+from hpctools.world import World
+
+
+@pytest.fixture(autouse=True)
+def no_slurm(monkeypatch):
+    for name in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT])
+def test_signals_set_the_flag(number):
+    before = signal.getsignal(number)
+    with Stop() as flag:
+        assert not flag.requested
+        os.kill(os.getpid(), number)
+        assert flag.requested and flag.reason == f"signal {signal.Signals(number).name}"
+        assert flag.agreed(World())
+    assert signal.getsignal(number) is before
+
+
+def test_second_interrupt_is_not_swallowed():
+    with Stop() as flag:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert flag.requested
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+
+
+def test_wall_time_keeps_a_margin():
+    with Stop(wall_time=2.0, margin=60.0) as flag:
+        assert not flag.requested and 119 < flag.remaining <= 120
+    with Stop(wall_time=0.5, margin=60.0) as flag:
+        assert flag.requested and "wall time" in flag.reason
+    with Stop() as flag:
+        assert flag.remaining is None and not flag.requested
+
+
+def test_longest_round_is_added_to_the_margin(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(stop.time, "monotonic", lambda: clock[0])
+    with Stop(wall_time=1.0, margin=1.0) as flag:
+        assert not flag.agreed(World())
+        clock[0] = 70.0  # a round of 70 s does not fit into the 60 s that are left
+        assert flag.agreed(World())
+
+
+def test_earlier_end_holds(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 600))
+    with Stop(wall_time=100.0) as flag:
+        assert 590 < flag.remaining <= 600
+    with Stop(wall_time=5.0) as flag:
+        assert 290 < flag.remaining <= 300
+    with Stop(ask_slurm=False) as flag:
+        assert flag.remaining is None
+
+
+def test_another_rank_stops_us():
+    class Two(World):
+        def max(self, value):
+            return 1
+
+    with Stop() as flag:
+        assert flag.agreed(Two()) and flag.reason == "another rank"
+
+
+@pytest.mark.parametrize("text, seconds", [
+    ("30", 30), ("05:30", 330), ("1:00:00", 3600), ("2-03:04:05", 183845), ("UNLIMITED", None),
+    ("INVALID", None), ("", None)])
+def test_slurm_durations(text, seconds):
+    assert parse_slurm_time(text) == seconds
+
+
+def test_squeue_is_asked_where_slurm_is_old(tmp_path, monkeypatch):
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\n[ \"$3\" = 42 ] && echo 10:00\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert slurm_end_time({"SLURM_JOB_ID": "42"}) == pytest.approx(time.time() + 600, abs=5)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert slurm_end_time({"SLURM_JOB_ID": "42"}) is None
+    assert slurm_end_time({}) is None
