@@ -37,6 +37,9 @@ from .spectrum import TableStack
 
 STENCIL = 6
 SAMPLES_A_TASK = 16
+# distances of CpN from 0 and 1 below which steps grow, and by how much
+FLAT, FLAT_FACTOR = 1e-2, 1.4
+FLATTER, FLATTER_FACTOR = 1e-3, 2.0
 
 # columns of the summary of a scan
 TF_LIMIT, CPN_MAX, T_PEAK, FIRST, LAST, STATUS = range(6)
@@ -328,6 +331,8 @@ def _scan(
                     too_far = elapsed + d_time > duration[segment] * (1.0 + 1e-12)
                 else:
                     too_far = (t + d_t - end[segment]) * q > 1e-9
+            if too_far and q == 0.0 and lo == n_modes:
+                break  # nothing moves in what is left of the hold
             if not solved or not moved <= 2.0 * target or too_far:
                 rejections += 1
                 row -= 1
@@ -422,7 +427,7 @@ def _scan(
             flat1 = max(abs(cpn0 - 1.0), abs(cpn_mid - 1.0), abs(cpn1 - 1.0))
             flat = min(flat0, flat1)
             cpn0 = cpn1
-            target = base * (1.0 if flat > 1e-2 else (1.4 if flat > 1e-3 else 2.0))
+            target = base * (1.0 if flat > FLAT else (FLAT_FACTOR if flat > FLATTER else FLATTER_FACTOR))
             # ln τ is expected to change by as much again, in proportion to τ
             expected = moved * grown
             if expected < 0.7071 * target:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ def set_device(local_rank: int) -> int:
     return index
 
 
-@lru_cache(maxsize=None)
+@cache
 def _module(device: int, blocks: int) -> Any:
     with cupy.cuda.Device(device):
         return cupy.RawModule(code=source(blocks), options=OPTIONS)
@@ -136,7 +136,10 @@ def launch(
     flats((min(n * scans, processors * 16),), (BLOCK,), (size, shape, lengths, places, written, out))
 
 
-def simulate_into(parameters, tables: TableStack, which, plan, start, points, offset, out, summary) -> None:
+def simulate_into(
+    parameters: Any, tables: TableStack, which: Any, plan: Any, start: Any, points: Any, offset: Any, out: Any,
+    summary: Any,
+) -> None:  # fmt: skip
     """Fill `out` and `summary`, on the host, in batches that fit the device; see backends.py for the arguments."""
     device_count()
     on_device = _device_tables(tables)
@@ -187,9 +190,7 @@ def simulate_device(
         )
     values = cupy.empty(int(job.offset[-1]), dtype)
     found = cupy.empty((n, program.scans, 6), cupy.float64)
-    launch(
-        job.parameters, _device_tables(job.tables), job.which, job.plan, job.start, job.points, job.offset, values, found
-    )
+    launch(*job._replace(tables=_device_tables(job.tables)), values, found)  # type: ignore[arg-type]
     summary = found.get()
     check_ends(job.parameters, program, summary)
     if full:

@@ -15,8 +15,9 @@ import shutil
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,23 +87,21 @@ def build(definitions: tuple[str, ...] = ()) -> Path:
     return library
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(definitions: tuple[str, ...] = ()) -> ctypes.CDLL:
     """The shared library; see build."""
     return ctypes.CDLL(str(build(definitions)))
 
 
 def simulate_into(
-    parameters, tables: TableStack, which, plan, start, points, offset, out, summary, *, library=None
-) -> None:
+    parameters: Any, tables: TableStack, which: Any, plan: Any, start: Any, points: Any, offset: Any, out: Any,
+    summary: Any,
+) -> None:  # fmt: skip
     """Fill `out` and `summary` on the host's threads; see backends.py for the arguments."""
-    library = load() if library is None else library
-    kernel = getattr(library, f"tnm_{out.dtype.name}")
+    kernel = getattr(load(), f"tnm_{out.dtype.name}")
     kernel.restype = None
     n, scans = summary.shape[:2]
-    values = arguments(
-        parameters, which, plan, start, points, offset, np.arange(n), 1, host_tables(tables)
-    )
+    values = arguments(parameters, which, plan, start, points, offset, np.arange(n), 1, host_tables(tables))
     shared = [
         ctypes.c_void_p(value.ctypes.data) if isinstance(value, np.ndarray) else C_TYPES[type(value)](value)
         for value in values

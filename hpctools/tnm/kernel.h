@@ -259,7 +259,7 @@ TNM_FUNCTION void scan(
             // the change of ln τ with T sets the first step
             double per_kelvin = ax * inv_t * inv_t;
             if (segment == 0) per_kelvin = theta * inv_t * inv_t;
-            row = static_cast<int>(rint(log(target / (per_kelvin * abs(q))) / ln2 - log0 / ln2)) - first_level;
+            row = static_cast<int>(rint((log(target / (per_kelvin * abs(q))) - log0) / ln2)) - first_level;
         }
         row = larger(1, smaller(row, rows - 1));
         if (heating) {
@@ -416,6 +416,7 @@ TNM_FUNCTION void scan(
                 else
                     too_far = (t + d_t - end[segment]) * q > 1e-9;
             }
+            if (too_far && q == 0.0 && lo == n_modes) break; // nothing moves in what is left of the hold
             if (!solved || !(moved <= 2.0 * target) || too_far) {
                 rejections++;
                 row--;
@@ -503,7 +504,7 @@ TNM_FUNCTION void scan(
             const double flat1 = larger(larger(abs(cpn0 - 1.0), abs(cpn_mid - 1.0)), abs(cpn1 - 1.0));
             const double flat = smaller(flat0, flat1);
             cpn0 = cpn1;
-            target = base * (flat > 1e-2 ? 1.0 : (flat > 1e-3 ? 1.5 : 2.2));
+            target = base * (flat > TNM_FLAT ? 1.0 : (flat > TNM_FLATTER ? TNM_FLAT_FACTOR : TNM_FLATTER_FACTOR));
             // ln τ is expected to change by as much again, in proportion to τ
             const double expected = moved * grown;
             if (expected < 0.7071 * target) {

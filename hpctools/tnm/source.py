@@ -18,7 +18,11 @@ from .spectrum import SUMS, TableStack
 MAX_MODES = 512  # of the work space on the host
 BLOCK = 128  # threads of a block on the device
 BLOCKS = 3  # blocks that a multiprocessor should hold: 168 registers a thread
-SUMMARY_COLUMNS = ("TF_LIMIT", "CPN_MAX", "T_PEAK", "FIRST", "LAST", "STATUS", "STATUS_OK", "STATUS_STEP", "STENCIL")
+# names in cpu.py, columns of the summary among them
+SHARED = (
+    "TF_LIMIT", "CPN_MAX", "T_PEAK", "FIRST", "LAST", "STATUS", "STATUS_OK", "STATUS_STEP", "STENCIL",
+    "FLAT", "FLAT_FACTOR", "FLATTER", "FLATTER_FACTOR",
+)  # fmt: skip
 
 
 def source(blocks: int = BLOCKS) -> str:
@@ -36,7 +40,7 @@ def source(blocks: int = BLOCKS) -> str:
         "MODES": MAX_MODES,
         "BLOCK": BLOCK,
         "BLOCKS": blocks,
-        **{name: repr(getattr(cpu, name)) for name in SUMMARY_COLUMNS},
+        **{name: repr(getattr(cpu, name)) for name in SHARED},
     }
     text = Path(__file__).with_name("kernel.h").read_text(encoding="utf-8")
     return "".join(f"#define TNM_{name} {value}\n" for name, value in constants.items()) + text
