@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -79,7 +80,7 @@ def _module(device: int, blocks: int) -> Any:
         return cupy.RawModule(code=source(blocks), options=OPTIONS)
 
 
-def _device_tables(tables: TableStack) -> list[Any]:
+def on_device(tables: TableStack) -> list[Any]:
     """The tables on the current device, kept there for the next call. Rates and weights stand for all of them."""
     digest = hashlib.sha256(tables.index.tobytes() + tables.rates.tobytes() + tables.weights.tobytes()).hexdigest()
     key = (cupy.cuda.runtime.getDevice(), digest)
@@ -103,18 +104,19 @@ def work_order(x: NDArray[np.float64], which: NDArray[np.int64]) -> tuple[NDArra
     return order, WARP if len(x) >= WARP * tables else 1
 
 
-def launch(
+def launcher(
     parameters: NDArray[np.float64], tables: list[Any], which: NDArray[np.int64], plan: Plan,
     start: NDArray[np.int64], points: NDArray[np.int64], offset: NDArray[np.int64], out: Any, summary: Any,
     blocks: int = BLOCKS,
-) -> None:  # fmt: skip
-    """Start the kernels on the current device and stream; nothing is waited for.
+) -> Callable[[], None]:  # fmt: skip
+    """Bring the input to the current device; the function returned starts the kernels and waits for nothing.
 
-    tables: of _device_tables; out: (offset[-1],) float32 or float64 and summary (n, scans, 6) on the device; blocks:
-    of BLOCK threads on a multiprocessor.
+    tables: of on_device; out: (offset[-1],) float32 or float64 and summary (n, scans, 6) on the device; blocks: of
+    BLOCK threads on a multiprocessor.
     """
     device = cupy.cuda.runtime.getDevice()
     module = _module(device, blocks)
+    physics, flats = (module.get_function(f"tnm_{kernel}_{out.dtype.name}") for kernel in ("physics", "flats"))
     n, scans = summary.shape[:2]
     order, side = work_order(parameters[:, 2], which)
     values = [
@@ -123,17 +125,18 @@ def launch(
     ]
     processors = cupy.cuda.runtime.deviceGetAttribute(cupy.cuda.runtime.cudaDevAttrMultiProcessorCount, device)
     grid = min(processors * blocks, -(-(n + side) * scans // BLOCK))
-    most_modes = int(tables[0][:, 5].max())
-    work = cupy.empty(most_modes * grid * BLOCK, cupy.float64)
+    work = cupy.empty(int(tables[0][:, 5].max()) * grid * BLOCK, cupy.float64)
     counter = cupy.empty(1, cupy.uint64)
-    counter.data.memset_async(0, counter.nbytes)
     written = cupy.empty((n, scans, 2), cupy.int32)
-    physics = module.get_function(f"tnm_physics_{out.dtype.name}")
-    physics((grid,), (BLOCK,), (*values, work, counter, out, summary, written))
-    flats = module.get_function(f"tnm_flats_{out.dtype.name}")
-    size, shape, *_ = values
     lengths, places = values[-4], values[-3]
-    flats((min(n * scans, processors * 16),), (BLOCK,), (size, shape, lengths, places, written, out))
+
+    def launch() -> None:
+        counter.data.memset_async(0, counter.nbytes)
+        physics((grid,), (BLOCK,), (*values, work, counter, out, summary, written))
+        rows = min(n * scans, processors * 16)
+        flats((rows,), (BLOCK,), (np.int64(n), np.int32(scans), lengths, places, written, out))
+
+    return launch
 
 
 def simulate_into(
@@ -142,7 +145,7 @@ def simulate_into(
 ) -> None:  # fmt: skip
     """Fill `out` and `summary`, on the host, in batches that fit the device; see backends.py for the arguments."""
     device_count()
-    on_device = _device_tables(tables)
+    stack = on_device(tables)
     n = len(parameters)
     budget = min(BATCH_BYTES, cupy.cuda.runtime.memGetInfo()[0] // 4) // out.itemsize
     first = 0
@@ -153,10 +156,10 @@ def simulate_into(
         signals = cupy.empty(int(offset[last] - offset[first]), out.dtype)
         found = cupy.empty(summary[part].shape, cupy.float64)
         plan_part = plan._replace(width=plan.width[part], glass=plan.glass[part])
-        launch(
-            parameters[part], on_device, which[part], plan_part, start[part], points[part],
+        launcher(
+            parameters[part], stack, which[part], plan_part, start[part], points[part],
             offset[first : last + 1] - offset[first], signals, found,
-        )  # fmt: skip
+        )()  # fmt: skip
         signals.get(out=out[offset[first] : offset[last]])
         found.get(out=summary[part])
         first = last
@@ -190,7 +193,7 @@ def simulate_device(
         )
     values = cupy.empty(int(job.offset[-1]), dtype)
     found = cupy.empty((n, program.scans, 6), cupy.float64)
-    launch(*job._replace(tables=_device_tables(job.tables)), values, found)  # type: ignore[arg-type]
+    launcher(*job._replace(tables=on_device(job.tables)), values, found)()  # type: ignore[arg-type]
     summary = found.get()
     check_ends(job.parameters, program, summary)
     if full:

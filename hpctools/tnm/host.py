@@ -95,10 +95,13 @@ def load(definitions: tuple[str, ...] = ()) -> ctypes.CDLL:
 
 def simulate_into(
     parameters: Any, tables: TableStack, which: Any, plan: Any, start: Any, points: Any, offset: Any, out: Any,
-    summary: Any,
+    summary: Any, *, library: ctypes.CDLL | None = None, threads: int | None = None,
 ) -> None:  # fmt: skip
-    """Fill `out` and `summary` on the host's threads; see backends.py for the arguments."""
-    kernel = getattr(load(), f"tnm_{out.dtype.name}")
+    """Fill `out` and `summary` on the host's threads; see backends.py for the arguments.
+
+    library: another build than the default one; threads: thread_count() if None.
+    """
+    kernel = getattr(library or load(), f"tnm_{out.dtype.name}")
     kernel.restype = None
     n, scans = summary.shape[:2]
     values = arguments(parameters, which, plan, start, points, offset, np.arange(n), 1, host_tables(tables))
@@ -112,7 +115,7 @@ def simulate_into(
         last = min(n, first + SAMPLES_A_TASK)
         kernel(*shared, ctypes.c_int64(first * scans), ctypes.c_int64(last * scans), *ends)
 
-    with ThreadPoolExecutor(min(thread_count(), max(1, n // SAMPLES_A_TASK))) as pool:
+    with ThreadPoolExecutor(min(threads or thread_count(), max(1, n // SAMPLES_A_TASK))) as pool:
         list(pool.map(task, range(0, n, SAMPLES_A_TASK)))
 
 

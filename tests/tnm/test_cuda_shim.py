@@ -169,7 +169,7 @@ def test_device_of_a_rank(cuda: Any, monkeypatch: pytest.MonkeyPatch):
     assert [cuda.set_device(rank) for rank in range(5)] == [0, 1, 2, 0, 1]
     assert cuda.cupy.used == [0, 1, 2, 0, 1]
     monkeypatch.setattr(cuda.cupy.cuda.runtime, "getDeviceCount", lambda: 0)
-    with pytest.raises(cuda.BackendError, match="no CUDA device is visible.*backend 'cpu'"):
+    with pytest.raises(cuda.BackendError, match=r"no CUDA device is visible.*backend 'cpu'"):
         cuda.set_device(0)
 
 

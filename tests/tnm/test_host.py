@@ -57,9 +57,7 @@ def test_agrees_with_numba_over_the_box():
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_programs_and_full_signals(program: Program, dtype: type):
-    materials = np.array(
-        [[-79.21, 38.3e3 * GAS_CONSTANT, 0.57, 0.71], [-125.0, 42.638e3 * GAS_CONSTANT, 0.70, 0.80]]
-    )
+    materials = np.array([[-79.21, 38.3e3 * GAS_CONSTANT, 0.57, 0.71], [-125.0, 42.638e3 * GAS_CONSTANT, 0.70, 0.80]])
     cpu = simulate(materials, program, "cpu", dtype=dtype)
     assert np.abs(cpu - simulate(materials, program, "host", dtype=dtype)).max() <= np.finfo(dtype).eps * 100
     assert cpu.dtype == dtype
@@ -68,7 +66,7 @@ def test_programs_and_full_signals(program: Program, dtype: type):
 def test_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path):
     monkeypatch.setenv("HPCTOOLS_CACHE", str(tmp_path))
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(BackendError, match="no-such-compiler cannot be found.*backend 'cpu'"):
+    with pytest.raises(BackendError, match=r"no-such-compiler cannot be found.*backend 'cpu'"):
         host.build()
 
 
