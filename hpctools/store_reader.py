@@ -15,6 +15,9 @@ import numpy as np
 from hpctools.store_layout import SCHEMA, StoreError, check_space
 from hpctools.store_segment import checksum
 
+CACHE_BYTES = 1 << 25
+"""Of unpacked storage chunks a data set, so that neighbouring samples are not unpacked again and again."""
+
 
 @contextmanager
 def open_reader(path: str | Path, kind: str | None = None) -> Iterator[Any]:
@@ -101,7 +104,7 @@ def _opened(path: Path) -> Iterator[Any]:
     if path.is_dir():
         raise StoreError(f"{path}: is a folder, expected a result file")
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES)
     except OSError as error:
         what = "a truncated or damaged HDF5 file" if _looks_like_hdf5(path) else "no HDF5 file"
         raise StoreError(f"{path}: expected a result file of hpctools, found {what} ({error}); it is left "

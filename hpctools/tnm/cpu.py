@@ -148,18 +148,18 @@ def _scan(
         log0 = ln_a + ax * inv_t + bx * inv_tf
         if heating:
             tf_limit = t - sum_p
-            # frozen glass is heated at once to where its fastest mode begins to move
-            log_move = math.log(target * width / q) - (first_level + 1) * math.log(2.0)
-            if log0 > log_move:
-                t_move = ax / (log_move - ln_a - bx * inv_tf)
-                if t_move > end[segment]:
-                    t_move = end[segment]
+            # glass frozen at the shortest step of the tables is heated at once to where its fastest mode moves
+            log_step = math.log(target / q) - (first_level + 1) * math.log(2.0)
+            if log0 > log_step - math.log(ax * inv_t * inv_t):
                 for m in range(lo, n_modes):
                     frozen_p += weights[m] * p[m]
                     p[m] -= t
                 lo = n_modes
                 hi = n_modes
-                row = 1
+                t_move = t
+                for _ in range(8):
+                    log_move = log_step - math.log(ax / (t_move * t_move))
+                    t_move = min(end[segment], max(t, ax / (log_move - ln_a - bx * inv_tf)))
                 sum_p += t_move - t
                 frozen_p = sum_p
                 t = t_move
@@ -178,7 +178,6 @@ def _scan(
             nodes_t[0] = t
             nodes_c[0] = sum_kp / (q * tau0)
             n_nodes = 1
-            summary[FIRST] = nodes_c[0]
             while at < points and grid_low + step * at < t:
                 out[at] = 0.0
                 at += 1
@@ -331,11 +330,20 @@ def _scan(
                     too_far = elapsed + d_time > duration[segment] * (1.0 + 1e-12)
                 else:
                     too_far = (t + d_t - end[segment]) * q > 1e-9
-            if too_far and q == 0.0 and lo == n_modes:
-                break  # nothing moves in what is left of the hold
             if not solved or not moved <= 2.0 * target or too_far:
                 rejections += 1
                 row -= 1
+                if row < 1 and too_far:
+                    # what is left of the segment is shorter than anything that relaxes
+                    if q != 0.0:
+                        d_t = end[segment] - t
+                        for m in range(lo, n_modes):
+                            p[m] += d_t
+                        frozen_p += s[20] * d_t
+                        sum_p += d_t
+                        t = end[segment]
+                    row = 1
+                    break
                 if row < 1 or rejections > 200:
                     status = STATUS_STEP
                     break
@@ -375,6 +383,9 @@ def _scan(
             cpn_mid = kp_mid * inv_rate / tau_mid
             cpn1 = kp * inv_rate / tau1
             if heating:
+                if n_nodes == 1:
+                    # not at the very start, where a quenched glass relaxes whatever its temperature
+                    summary[FIRST] = cpn1
                 for half in range(2):
                     if n_nodes >= STENCIL:
                         for i in range(STENCIL - 1):
@@ -449,9 +460,7 @@ def _scan(
             hi = n_modes
 
     last = nodes_c[min(n_nodes, STENCIL) - 1] if n_nodes > 0 else 0.0
-    if n_nodes < STENCIL:
-        status = STATUS_STEP
-    else:
+    if n_nodes >= STENCIL:
         at = _emit(nodes_t, nodes_c, differences, STENCIL - 1, out, at, points, grid_low, step)
     while at < points:
         out[at] = 1.0

@@ -193,11 +193,12 @@ def simulate_device(
         )
     values = cupy.empty(int(job.offset[-1]), dtype)
     found = cupy.empty((n, program.scans, 6), cupy.float64)
-    launcher(*job._replace(tables=on_device(job.tables)), values, found)()  # type: ignore[arg-type]
+    if n:
+        launcher(*job._replace(tables=on_device(job.tables)), values, found)()  # type: ignore[arg-type]
     summary = found.get()
     check_ends(job.parameters, program, summary)
     if full:
-        values = values.reshape(n, program.scans, program.points)
+        values = values.reshape((n, program.scans, program.points))
     return DeviceScans(
         values, job.start, job.points, job.offset, Summary(summary[:, :, 0], summary[:, :, 1], summary[:, :, 2])
     )

@@ -21,7 +21,10 @@ from .program import Program
 from .simulator import BURST, windows
 
 KIND = "tnm grid"
-STORAGE_BYTES = 1 << 18  # of a storage chunk of the packed signals: a sample is read by unpacking one or two
+# Storage chunks of the packed signals: small ones make a single sample quick to read, but HDF5's index of very many
+# slows the opening and the resuming of a large file.
+STORAGE_BYTES = (1 << 18, 1 << 22)
+STORAGE_CHUNKS = 50_000
 
 READING = """hpctools.tnm.open_grid(path).signals[i] gives the full float32 signals (scans, points) of sample i.
 By hand: CpN of sample i is 0 on grid points before window_start[i], 1 from window_start[i] + window_points[i] on, and
@@ -44,7 +47,9 @@ def grid_layout(
             for node in range(grid.n_nodes)
         ]
     )
-    storage = min(STORAGE_BYTES, 1 << max(12, math.ceil(math.log2(used.max()))))
+    smallest, largest = STORAGE_BYTES
+    storage = 1 << math.ceil(math.log2(max(used.sum() / STORAGE_CHUNKS, 1)))
+    storage = min(max(storage, smallest), largest, 1 << math.ceil(math.log2(used.max())))
     slots = np.zeros(grid.n_nodes + 1, np.int64)
     np.cumsum(-(-used // storage) * storage, out=slots[1:])
 

@@ -234,18 +234,20 @@ TNM_FUNCTION void scan(
         double log0 = ln_a + ax * inv_t + bx * inv_tf;
         if (heating) {
             tf_limit = t - sum_p;
-            // frozen glass is heated at once to where its fastest mode begins to move
-            const double log_move = log(target * width / q) - (first_level + 1) * ln2;
-            if (log0 > log_move) {
-                double t_move = ax / (log_move - ln_a - bx * inv_tf);
-                if (t_move > end[segment]) t_move = end[segment];
+            // glass frozen at the shortest step of the tables is heated at once to where its fastest mode moves
+            const double log_step = log(target / q) - (first_level + 1) * ln2;
+            if (log0 > log_step - log(ax * inv_t * inv_t)) {
                 for (int m = lo; m < n_modes; m++) {
                     frozen_p += weight(table, row, m) * p[TNM_PLACE(m)];
                     p[TNM_PLACE(m)] -= t;
                 }
                 lo = n_modes;
                 hi = n_modes;
-                row = 1;
+                double t_move = t;
+                for (int pass = 0; pass < 8; pass++) {
+                    const double log_move = log_step - log(ax / (t_move * t_move));
+                    t_move = smaller(end[segment], larger(t, ax / (log_move - ln_a - bx * inv_tf)));
+                }
                 sum_p += t_move - t;
                 frozen_p = sum_p;
                 t = t_move;
@@ -264,7 +266,6 @@ TNM_FUNCTION void scan(
         row = larger(1, smaller(row, rows - 1));
         if (heating) {
             add_node(curve, t, sum_kp / (q * tau0));
-            summary[TNM_FIRST] = curve.c[TNM_STENCIL - 1];
             // the points below t
             const double below = ceil((t - curve.grid_low) / curve.step);
             int at = below > 0.0 ? (below < curve.points ? static_cast<int>(below) : curve.points) : 0;
@@ -416,10 +417,21 @@ TNM_FUNCTION void scan(
                 else
                     too_far = (t + d_t - end[segment]) * q > 1e-9;
             }
-            if (too_far && q == 0.0 && lo == n_modes) break; // nothing moves in what is left of the hold
             if (!solved || !(moved <= 2.0 * target) || too_far) {
                 rejections++;
                 row--;
+                if (row < 1 && too_far) {
+                    // what is left of the segment is shorter than anything that relaxes
+                    if (q != 0.0) {
+                        const double rest = end[segment] - t;
+                        for (int m = lo; m < n_modes; m++) p[TNM_PLACE(m)] += rest;
+                        frozen_p += s[20] * rest;
+                        sum_p += rest;
+                        t = end[segment];
+                    }
+                    row = 1;
+                    break;
+                }
                 if (row < 1 || rejections > 200) {
                     status = TNM_STATUS_STEP;
                     break;
@@ -460,6 +472,8 @@ TNM_FUNCTION void scan(
             const double cpn_mid = kp_mid * inv_rate / tau_mid;
             const double cpn1 = kp * inv_rate / tau1;
             if (heating) {
+                // not at the very start, where a quenched glass relaxes whatever its temperature
+                if (curve.nodes == 1) summary[TNM_FIRST] = cpn1;
 #pragma unroll
                 for (int half = 0; half < 2; half++) {
                     const double node_t =
@@ -524,10 +538,7 @@ TNM_FUNCTION void scan(
         }
     }
 
-    if (curve.nodes < TNM_STENCIL)
-        status = TNM_STATUS_STEP;
-    else
-        emit(curve, curve.t[TNM_STENCIL - 1]);
+    if (curve.nodes >= TNM_STENCIL) emit(curve, curve.t[TNM_STENCIL - 1]);
     summary[TNM_TF_LIMIT] = tf_limit;
     summary[TNM_CPN_MAX] = curve.peak;
     summary[TNM_T_PEAK] = curve.peak_t;

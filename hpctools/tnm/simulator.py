@@ -17,6 +17,8 @@ from .spectrum import TableStack, stack_tables
 # the default one. With these the errors of analysis/tnm_accuracy.py are within its limits.
 CHANGE_COOLING = 0.18
 CHANGE_HEATING = 0.16
+# Cooling goes on to a longer τ than what the window shows: a burst magnifies a missing rest of relaxation.
+DEEPER = 6.0  # in ln τ
 # Share of liquid (glass) that may be missing at the upper (lower) end of a scan.
 END_TOLERANCE = 5e-3
 BURST = 20.0  # scans with a higher CpN_max are thinner than a grid of 0.1 K can show
@@ -103,7 +105,8 @@ def _ln_tau_ends(parameters: NDArray[np.float64], program: Program) -> tuple[NDA
     width = transition_width(ln_a, dh)
     heating = np.array(program.heating_rates) / 60
     glass = np.log(width / (x * heating.min())) + 3.0 + 11.5 / beta
-    liquid = np.log(width / heating.max()) - 8.5 - 2.6 / beta
+    # a runaway glass lags the further the less T moves it
+    liquid = np.log(width / heating.max()) - 7.5 - 2.6 / beta - 1.3 * beta / x
     return glass, liquid
 
 
@@ -145,7 +148,7 @@ def prepare(parameters: ArrayLike, program: Program, resolution: float = 1.0, fu
     change = np.array([CHANGE_COOLING, CHANGE_HEATING]) / resolution
     plan = Plan(
         program.segments(), program.high, program.grid_low, program.step, change,
-        transition_width(parameters[:, 0], parameters[:, 1]), _ln_tau_ends(parameters, program)[0],
+        transition_width(parameters[:, 0], parameters[:, 1]), _ln_tau_ends(parameters, program)[0] + DEEPER,
     )  # fmt: skip
     return Job(parameters, stack_tables(betas, min(1.0, resolution**-0.5)), which, plan, start, points, offset)
 
@@ -174,8 +177,9 @@ def simulate_windows(
     job = prepare(parameters, program, resolution, full)
     out = np.empty(job.offset[-1], dtype)
     summary = np.zeros((len(job.parameters), program.scans, 6))
-    kernel.simulate_into(*job, out, summary)
-    check_ends(job.parameters, program, summary)
+    if len(job.parameters):
+        kernel.simulate_into(*job, out, summary)
+        check_ends(job.parameters, program, summary)
     return Windows(
         job.start, job.points, job.offset, out, program.scans, program.points,
         Summary(summary[:, :, 0], summary[:, :, 1], summary[:, :, 2]),
@@ -198,7 +202,7 @@ def simulate(
     """
     parameters = check_parameters(parameters)
     result = simulate_windows(parameters, program, backend, dtype=dtype, resolution=resolution, full=True)
-    return result.values.reshape(len(result), result.scans, result.total_points)
+    return result.values.reshape((len(result), result.scans, result.total_points))
 
 
 def check_ends(parameters: NDArray[np.float64], program: Program, summary: NDArray[np.float64]) -> None:

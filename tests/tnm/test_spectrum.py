@@ -14,10 +14,10 @@ BETAS = [0.15, 0.2, 0.3, 0.4, 0.5, 0.51, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0
 def test_kernel(beta):
     rates, weights = modes(beta, default_spacing(beta))
     t = 10.0 ** np.linspace(-30, 4, 3000)
-    t = t[t**beta > 1e-3]  # the truncated fast modes are missing before
+    t = t[t**beta > 1e-4]  # the truncated fast modes are missing before
     error = np.exp(-np.minimum(np.outer(t, rates), 700.0)) @ weights - np.exp(-(t**beta))
     assert np.abs(error).max() < (3e-6 if beta < 0.99 else 6e-6)
-    assert weights.sum() == pytest.approx(1.0, abs=1.1e-5)
+    assert weights.sum() == pytest.approx(1.0, abs=3e-6)
     assert np.all(weights >= 0) and np.all(np.diff(rates) > 0)
 
 
