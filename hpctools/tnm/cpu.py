@@ -166,6 +166,8 @@ def _scan(
                 inv_t = 1.0 / t
                 inv_tf = 1.0 / (t - sum_p)
                 log0 = ln_a + ax * inv_t + bx * inv_tf
+        if q == 0.0 and log0 + (first_level + 1) * math.log(2.0) > math.log(duration[segment]):
+            continue  # the shortest step of the tables, in which nothing moves, is longer than the hold
         tau0 = math.exp(log0)
         if q != 0.0:
             # the change of ln τ with T sets the first step

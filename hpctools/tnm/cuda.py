@@ -1,8 +1,12 @@
 """Backend "cuda": the kernel on an NVIDIA device, through CuPy.
 
-The source (kernel.h) is tested without a device by the backend "host" and by compiling it for sm_80 and sm_90. A
-device fuses multiply-adds and has its own exp and log, so its numbers are those of the other backends to about 1e-6
-of CpN_max, in rare cases 1e-4, and not to the last bit (see cpu.py).
+The source (kernel.h) is tested without a device by the backend "host", by running this module over a false CuPy, and
+by compiling it for sm_80 and sm_90. It has not yet run on a device: neither its numbers nor its speed there have been
+measured (tests/tnm/test_cuda.py and tests/benchmarks/tnm_gpu.py do both).
+
+A device fuses multiply-adds and has its own exp and log, so its numbers should be those of the other backends to
+about 1e-6 of CpN_max, in rare cases 1e-4, and not to the last bit (see cpu.py): so it is between host builds with and
+without fused multiply-adds.
 """
 
 from __future__ import annotations

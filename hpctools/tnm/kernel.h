@@ -256,6 +256,8 @@ TNM_FUNCTION void scan(
                 log0 = ln_a + ax * inv_t + bx * inv_tf;
             }
         }
+        // the shortest step of the tables, in which nothing moves, is longer than the hold
+        if (q == 0.0 && log0 + (first_level + 1) * ln2 > log(duration[segment])) continue;
         double tau0 = exp(log0);
         if (q != 0.0) {
             // the change of ln τ with T sets the first step
