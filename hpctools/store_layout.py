@@ -72,7 +72,7 @@ class DataSet:
         if 0 in self.shape:
             raise ValueError(f"data set {self.name}: shape {self.shape} has no elements")
         if self.fill is None:
-            put(self, "fill", np.nan if self.dtype.kind == "f" else self.dtype.type(0))
+            put(self, "fill", np.nan if self.dtype.kind == "f" else np.zeros((), self.dtype)[()])
         common = int(np.gcd.reduce(bounds[1:-1])) or self.shape[0]
         if self.storage_rows is None:
             wanted = max(_TARGET_BYTES // self.row_bytes, 1)
@@ -141,7 +141,7 @@ def job_identity(data_sets: Sequence[DataSet], fingerprint: Mapping[str, Any]) -
     identity = {"schema": SCHEMA, "n_chunks": data_sets[0].n_chunks, "job": dict(fingerprint)}
     for item in data_sets:
         identity[f"data set {item.name}"] = {
-            "shape": item.shape, "dtype": item.dtype.str, "storage_rows": item.storage_rows,
+            "shape": item.shape, "dtype": item.dtype.descr, "storage_rows": item.storage_rows,
             "compression": item.compression, "shuffle": item.shuffle,
             "bounds": hashlib.sha256(item.bounds.tobytes()).hexdigest()[:16]}
     return dict(json.loads(json.dumps(identity, default=str)))

@@ -7,7 +7,10 @@ import sys
 
 from hpctools import config, stop, world
 
-from .settings import GridJob
+from . import backends
+from .grid import GridError
+from .program import ProgramError
+from .settings import GridJob, SettingsError
 
 GRID = """Simulate the DSC heating scans of a grid of TNM parameter sets.
 
@@ -40,7 +43,16 @@ def grid_command(arguments: list[str]) -> int:
     ranks = world.start()
     from .job import run  # numba and h5py take a second, which --help should not wait for
 
-    return run(config.from_arguments(GridJob, given, given.config), ranks, sys.argv, given.dry_run)
+    try:
+        job = config.from_arguments(GridJob, given, given.config)
+        grid, program = job.grid(), job.program()
+        backends.choose(job.backend or None)
+    except (config.ConfigError, SettingsError, GridError, ProgramError, backends.BackendError) as error:
+        # all ranks meet it alike
+        if ranks.rank == 0:
+            print(f"error: {error}", file=sys.stderr)
+        return stop.USAGE
+    return run(job, grid, program, ranks, sys.argv, given.dry_run)
 
 
 def export_command(arguments: list[str]) -> int:

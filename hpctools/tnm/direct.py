@@ -34,7 +34,7 @@ GAS_CONSTANT = 8.314462618  # J/(mol K)
 LOWEST, HIGHEST = 23.15, 1873.15  # K, the limits -250 and 1600 degrees Celsius of the program
 Array = NDArray[np.float64]
 
-__all__ = ["History", "scan", "solve", "window", "reference_temperature"]
+__all__ = ["History", "reference_temperature", "scan", "solve", "window"]
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,36 @@ STORAGE_CHUNKS = 50_000
 
 READING = """hpctools.tnm.open_grid(path).signals[i] gives the full float32 signals (scans, points) of sample i.
 By hand: CpN of sample i is 0 on grid points before window_start[i], 1 from window_start[i] + window_points[i] on, and
-between them packed in bytes packed_offset[i] ... of `packed`. With n = window_points[i] and N = n * scans, and for
+between them packed in bytes packed_offset[i] ... of `packed` (these are columns of `samples`). With n = window_points[i] and N = n * scans, and for
 precision > 0: the first N bytes are the low bytes, the next N the high bytes of 16-bit codes, scan after scan; undo
 zig-zag, d = (code >> 1) ^ -(code & 1); the running sum of the running sum of d of a scan, modulo 2**16, plus
 base[i, scan], times quantum[i, scan], is CpN. For precision 0: 4 byte planes (lowest first) of 32-bit words whose
 running sum modulo 2**32 over the whole block is the bit pattern of the float32 values."""
+
+# name: (unit, meaning); from quantum on a value a scan
+COLUMNS = {
+    "index": ("1", "global index in the whole state space"),
+    "window_start": ("1", "first grid point of the window"),
+    "window_points": ("1", "grid points of the window"),
+    "packed_offset": ("byte", "where the sample's block begins in `packed`"),
+    "quantum": ("1", "CpN of one unit of the packed integers"),
+    "base": ("1", "added to the packed integers"),
+    "cpn_max": ("1", "highest CpN of the continuous curve"),
+    "t_peak": ("K", "temperature of the highest CpN"),
+    "tf_limit": ("K", "Tf', fictive temperature at the start of the heating scan"),
+    "burst": ("1", f"1 where CpN_max > {BURST:g}: the peak is thinner than the grid can show"),
+}
+
+
+def sample_type(scans: int) -> np.dtype[Any]:
+    """The compound type of a row of `samples`."""
+    kinds = ("<i8", "<i4", "<i4", "<i8", "<f4", "<i4", "<f4", "<f4", "<f4", "u1")
+    return np.dtype(
+        [
+            (name, kind, (scans,)) if place >= 4 else (name, kind)
+            for place, (name, kind) in enumerate(zip(COLUMNS, kinds, strict=True))
+        ]
+    )
 
 
 def grid_layout(
@@ -53,25 +78,19 @@ def grid_layout(
     slots = np.zeros(grid.n_nodes + 1, np.int64)
     np.cumsum(-(-used // storage) * storage, out=slots[1:])
 
-    def per_sample(name: str, shape: tuple[int, ...], dtype: Any, unit: str, description: str, **more: Any) -> DataSet:
-        return DataSet(
-            name, (len(grid), *shape), dtype, bounds, unit, description, storage_rows=n, compression=compression, **more
-        )
-
-    units = {"attributes": {"columns": list(PARAMETER_NAMES), "units": list(PARAMETER_UNITS)}}
+    parameter_units = {"columns": list(PARAMETER_NAMES), "units": list(PARAMETER_UNITS)}
+    columns = sample_type(scans)
     data_sets = [
-        per_sample("parameters", (4,), "f8", "see units", "ln A (A in s), Δh*, x, β", **units),
-        per_sample("index", (), "i8", "1", "global index in the whole state space"),
-        per_sample("window_start", (), "i4", "1", "first grid point of the window"),
-        per_sample("window_points", (), "i4", "1", "grid points of the window"),
-        per_sample("packed_offset", (), "i8", "byte", "where the sample's block begins in `packed`"),
-        per_sample("quantum", (scans,), "f4", "1", "CpN of one unit of the packed integers"),
-        per_sample("base", (scans,), "i4", "1", "added to the packed integers"),
-        per_sample("cpn_max", (scans,), "f4", "1", "highest CpN of the continuous curve"),
-        per_sample("t_peak", (scans,), "f4", "K", "temperature of the highest CpN"),
-        per_sample("tf_limit", (scans,), "f4", "K", "Tf', fictive temperature at the start of the heating scan"),
-        per_sample(
-            "burst", (scans,), "u1", "1", f"1 where CpN_max > {BURST:g}: the peak is thinner than the grid can show"
+        DataSet(
+            "parameters", (len(grid), 4), "f8", bounds, "see `units`", "ln A (A in s), Δh*, x, β",
+            storage_rows=n, compression=compression, attributes=parameter_units,
+        ),
+        DataSet(
+            "samples", (len(grid),), columns, bounds, "see `units`", "what is known of each sample and its scans",
+            storage_rows=n, compression=compression, attributes={
+                "columns": list(COLUMNS), "units": [COLUMNS[name][0] for name in COLUMNS],
+                "meanings": [COLUMNS[name][1] for name in COLUMNS],
+            },
         ),
         DataSet(
             "packed", (int(slots[-1]),), "u1", slots, "1", "packed windows, see the file's attribute `reading`",
@@ -141,8 +160,9 @@ def _place(i: int, length: int) -> int:
 class GridFile:
     """A finished grid file. Use as a context manager, or close().
 
-    parameters: data set (n, 4), ln A, Δh* (J/mol), x, β; signals: full float32 signals on demand; celsius (points,):
-    temperatures; `file`: the h5py.File with all data sets (index, cpn_max, tf_limit, t_peak, burst, …).
+    parameters: data set (n, 4), ln A, Δh* (J/mol), x, β; signals: full float32 signals on demand; samples: data set
+    (n,) with the columns index, cpn_max, tf_limit, t_peak, burst, …, read as `samples["cpn_max"]` or `samples[i]`;
+    celsius (points,): temperatures; file: the h5py.File.
 
     Raises StoreError where the file is missing, unfinished, damaged or of another kind.
     """
@@ -158,9 +178,10 @@ class GridFile:
         self.precision = float(self.file.attrs["precision"])
         self.scans = len(self.cooling_rates)
         self.points = len(self.celsius)
-        self._start = self.file["window_start"][()]
-        self._points = self.file["window_points"][()]
-        self._offset = self.file["packed_offset"][()]
+        self.samples = self.file["samples"]
+        self._start = self.samples["window_start"]
+        self._points = self.samples["window_points"]
+        self._offset = self.samples["packed_offset"]
         self.signals = Signals(self)
 
     def __len__(self) -> int:
@@ -182,13 +203,12 @@ class GridFile:
         first = int(self._offset[i])
         size = int(packing.block_bytes(np.array([points]), self.scans, self.precision)[0])
         block = self.file["packed"][first : first + size]
-        return int(self._start[i]), packing.unpack(
-            block, points, self.scans, self.file["quantum"][i], self.file["base"][i]
-        )
+        row = self.samples[i]
+        return int(self._start[i]), packing.unpack(block, points, self.scans, row["quantum"], row["base"])
 
     def find(self, index: int) -> int:
         """Place in this file of the sample with a global index. Raises KeyError where it is not here."""
-        places = np.flatnonzero(self.file["index"][()] == index)
+        places = np.flatnonzero(self.samples["index"] == index)
         if not places.size:
             raise KeyError(f"{self.path} does not hold the sample with global index {index}")
         return int(places[0])
@@ -227,7 +247,7 @@ def export(path: str | Path, out: str | Path, first: int = 0, count: int | None 
             signals.attrs["description"] = f"CpN, quantised at {grid.precision:g}" if grid.precision else "CpN"
             for i in range(n):
                 signals[i] = grid.signals[first + i]
-            for name in ("parameters", "index", "cpn_max", "t_peak", "tf_limit", "burst"):
+            for name in ("parameters", "samples"):
                 source = grid.file[name]
                 copy = plain.create_dataset(name, data=source[first:last])
                 copy.attrs.update(source.attrs)

@@ -22,6 +22,7 @@ from hpctools.world import World
 
 from . import backends, grid_file, packing
 from .grid import Grid
+from .model import ParameterError
 from .program import Program
 from .settings import GridJob
 from .simulator import simulate_windows
@@ -35,7 +36,10 @@ def compute(grid: Grid, node: int, program: Program, precision: float, slot: int
     slot: bytes of the chunk in `packed`; first_byte: where it begins.
     """
     parameters = grid.parameters(node)
-    result = simulate_windows(parameters, program, backend)
+    try:
+        result = simulate_windows(parameters, program, backend)
+    except ParameterError as error:
+        raise ParameterError(f"node {node} of grid {grid.name}, Δh* {grid.nodes[node, 0]:g} J/mol: {error}") from None
     size = packing.block_bytes(result.points, program.scans, precision)
     start_byte = np.zeros(len(size), np.int64)
     np.cumsum(size[:-1], out=start_byte[1:])
@@ -43,20 +47,14 @@ def compute(grid: Grid, node: int, program: Program, precision: float, slot: int
         result.values, result.offset[:-1], result.points, program.scans, precision, start_byte, slot
     )
     summary = result.summary
-    return {
-        "parameters": parameters,
-        "index": grid.index(node),
-        "window_start": result.start.astype(np.int32),
-        "window_points": result.points.astype(np.int32),
-        "packed_offset": first_byte + start_byte,
-        "quantum": quantum,
-        "base": base,
-        "cpn_max": summary.cpn_max.astype(np.float32),
-        "t_peak": summary.t_peak.astype(np.float32),
-        "tf_limit": summary.tf_limit.astype(np.float32),
-        "burst": summary.burst.astype(np.uint8),
-        "packed": packed,
-    }
+    samples = np.zeros(len(parameters), grid_file.sample_type(program.scans))
+    values = (
+        grid.index(node), result.start, result.points, first_byte + start_byte, quantum, base, summary.cpn_max,
+        summary.t_peak, summary.tf_limit, summary.burst,
+    )  # fmt: skip
+    for name, column in zip(grid_file.COLUMNS, values, strict=True):
+        samples[name] = column
+    return {"parameters": parameters, "samples": samples, "packed": packed}
 
 
 def probe(grid: Grid, program: Program, precision: float, compression: int, backend: str) -> tuple[float, float]:
@@ -109,10 +107,11 @@ def set_threads(world: World) -> None:
         os.environ.setdefault("HPCTOOLS_THREADS", os.environ.get("SLURM_CPUS_PER_TASK", "1"))
 
 
-def run(job: GridJob, world: World, arguments: list[str], dry_run: bool = False) -> int:
-    """The grid job on this rank; returns the exit code. All ranks call it."""
+def run(
+    job: GridJob, grid: Grid, program: Program, world: World, arguments: list[str], dry_run: bool = False
+) -> int:
+    """The grid job on this rank; returns the exit code. All ranks call it. grid, program: those of the job."""
     set_threads(world)
-    grid, program = job.grid(), job.program()
     kernel = backends.choose(job.backend or None)
     if hasattr(kernel, "set_device"):
         kernel.set_device(world.local_rank)

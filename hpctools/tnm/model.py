@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float64]
 class ParameterError(ValueError):
     """A parameter set that has no meaning, or that a temperature program cannot measure."""
 
+    user_error = True  # printed as one line by commands, see hpctools.world
+
 
 def reference_temperature(ln_a: ArrayLike, dh: ArrayLike, ln_tau: float = LN_TAU_REFERENCE) -> FloatArray:
     """Temperature (K) at which the equilibrium relaxation time is exp(ln_tau) s; T100 by default.

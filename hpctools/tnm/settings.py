@@ -10,8 +10,8 @@ from .grid import PAPER, Grid, Ranges, from_table, select
 from .program import Program
 
 
-class JobError(ValueError):
-    """A setting of the job that makes no sense."""
+class SettingsError(ValueError):
+    """A setting of the grid job that makes no sense."""
 
     user_error = True
 
@@ -50,15 +50,15 @@ class GridJob:
 
     def __post_init__(self) -> None:
         if not 0 <= self.precision <= 0.1:
-            raise JobError(f"precision {self.precision:g}; expected 0 (exact float32) … 0.1, the default is 1e-4")
+            raise SettingsError(f"precision {self.precision:g}; expected 0 (exact float32) … 0.1, the default is 1e-4")
         if not 1 <= self.compression <= 9:
-            raise JobError(f"compression {self.compression}; expected a gzip level 1 … 9")
+            raise SettingsError(f"compression {self.compression}; expected a gzip level 1 … 9")
         if self.nodes and self.subset != "all":
-            raise JobError(f"both nodes {self.nodes} and subset {self.subset} are given; expected one of them")
+            raise SettingsError(f"both nodes {self.nodes} and subset {self.subset} are given; expected one of them")
         if not 0 < self.shape_low <= self.shape_high <= 1 or self.shape_points < 1:
-            raise JobError(f"x and β from {self.shape_low:g} to {self.shape_high:g}; expected inside (0, 1]")
+            raise SettingsError(f"x and β from {self.shape_low:g} to {self.shape_high:g}; expected inside (0, 1]")
         if not (0 < self.dh_low <= self.dh_high and self.ln_a_low < self.ln_a_high < 4):
-            raise JobError("the grid's ranges need 0 < dh_low ≤ dh_high and ln_a_low < ln_a_high < 4")
+            raise SettingsError("the grid's ranges need 0 < dh_low ≤ dh_high and ln_a_low < ln_a_high < 4")
 
     @property
     def ranges(self) -> Ranges:

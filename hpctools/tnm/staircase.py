@@ -24,7 +24,7 @@ GAS_CONSTANT = 8.314462618  # J/(mol K)
 HEATING_RATE = 10.0 / 60.0  # K/s
 COOLING_RATES = tuple(q / 60.0 for q in (0.5, 1.0, 2.0, 5.0, 10.0, 20.0))  # K/s, the paper's table 1
 
-__all__ = ["simulate_staircase", "COOLING_RATES", "HEATING_RATE"]
+__all__ = ["COOLING_RATES", "HEATING_RATE", "simulate_staircase"]
 
 
 @njit(cache=True)

@@ -1,4 +1,4 @@
-"""Real MPI for the tests: which mpiexec belongs to this Python, and how to run the driver under it."""
+"""Real MPI for the tests: which mpiexec belongs to this Python, and how to run a program under it."""
 
 import os
 import shutil
@@ -30,14 +30,16 @@ def find_mpiexec():
 
 
 class Job:
-    """Runs the driver on some ranks; everything it starts is in a process group of its own."""
+    """Runs a program on some ranks, the store's driver if not told otherwise; everything it starts is in a process
+    group of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, program=(str(DRIVER),)):
         self.folder = folder
+        self.program = program
         self.mpiexec = find_mpiexec()
 
-    def start(self, ranks, out, *options):
-        command = [sys.executable, str(DRIVER), str(out), *map(str, options)]
+    def start(self, ranks, *arguments):
+        command = [sys.executable, *self.program, *map(str, arguments)]
         if ranks > 1:
             if self.mpiexec is None:
                 pytest.skip("no mpiexec: install the mpich wheel, or set HPCTOOLS_MPIEXEC")
@@ -56,9 +58,8 @@ class Job:
             pytest.fail(f"the job hangs; so far it printed:\n{text}")
         return process.returncode, text
 
-    def __call__(self, ranks, out, *options):
-        return self.wait(self.start(ranks, out, *options))
-
+    def __call__(self, ranks, *arguments):
+        return self.wait(self.start(ranks, *arguments))
 
     def ranks_of(self, out):
         """Process ids of the ranks that write `out`: mpiexec puts them into process groups of their own."""
@@ -80,6 +81,12 @@ def reference_file(tmp_path_factory):
     code, text = Job(folder)(1, folder / "one.h5")
     assert code == 0, text
     return folder / "one.h5"
+
+
+@pytest.fixture
+def run_grid(tmp_path):
+    """run_grid(ranks, *options) -> (exit code, output) of the TNM grid job in the test's folder."""
+    return Job(tmp_path, ("-m", "hpctools.tnm"))
 
 
 @pytest.fixture
