@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import hpctools.tnm
 from hpctools.tnm import Program, simulate_windows
 from hpctools.tnm.model import GAS_CONSTANT
 
@@ -119,6 +120,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     )
     monkeypatch.setitem(sys.modules, "cupy", false)
     monkeypatch.delitem(sys.modules, "hpctools.tnm.cuda", raising=False)
+    monkeypatch.setattr(hpctools.tnm, "cuda", None, raising=False)  # which puts back what was there
     module = importlib.import_module("hpctools.tnm.cuda")
     yield module
     sys.modules.pop("hpctools.tnm.cuda", None)
