@@ -7,6 +7,8 @@ Each backend is a module with the same functions:
         start, points (n,): windows on the output grid; offset (n + 1,): their places in `out`, flat, float32 or
         float64; summary (n, scans, 6): Tf', CpN_max, T of the peak, CpN at the start and at the end, status.
     device_name() -> str
+
+The backend "cuda" also has simulate_device, whose results stay in device memory.
 """
 
 from __future__ import annotations

@@ -16,7 +16,11 @@ smooth in ξ (T stands still while Tf relaxes), however sharp it is in T.
 Steps are chosen so that |Δ(x Δh*/RT)| + |Δ((1-x) Δh*/RTf)|, the change of ln τ, stays near `change`. CpN at the ends
 and middles of the steps is interpolated onto the grid by polynomials through six nodes.
 
-The CUDA kernel (kernel.h) is the same algorithm, statement by statement.
+The CUDA kernel (kernel.h) is the same algorithm, statement by statement. Where a cooling ends in the glass the places
+of the last steps on the T axis are ill-conditioned: τ grows by many orders of magnitude over little ξ, and the
+rounding errors of ξ with it. The numbers then hold to the error of the method, about 1e-6 of CpN_max, not to that of
+the arithmetic. So neither this kernel nor the host build of kernel.h lets its compiler reorder or fuse operations,
+and they agree to the last bit.
 """
 
 from __future__ import annotations
@@ -31,9 +35,11 @@ from numba import njit
 
 from .spectrum import TableStack
 
-FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 STENCIL = 6
 SAMPLES_A_TASK = 16
+# distances of CpN from 0 and 1 below which steps grow, and by how much
+FLAT, FLAT_FACTOR = 1e-2, 1.4
+FLATTER, FLATTER_FACTOR = 1e-3, 2.0
 
 # columns of the summary of a scan
 TF_LIMIT, CPN_MAX, T_PEAK, FIRST, LAST, STATUS = range(6)
@@ -62,12 +68,14 @@ HALF = np.array([0.5 ** (j + 1) / (j + 1) for j in range(5)])  # ∫_0^½ s**j d
 @njit(cache=True, nogil=True, error_model="numpy")
 def _emit(nodes_t, nodes_c, d, high, out, at, points, grid_low, step):
     """Write the grid points up to nodes_t[high] by the polynomial through the six nodes; d (6,) is work space."""
+    end = nodes_t[high]
+    if at >= points or grid_low + step * at > end:
+        return at
     for i in range(STENCIL):
         d[i] = nodes_c[i]
     for order in range(1, STENCIL):
         for i in range(STENCIL - 1, order - 1, -1):
             d[i] = (d[i] - d[i - 1]) / (nodes_t[i] - nodes_t[i - order])
-    end = nodes_t[high]
     while at < points:
         t = grid_low + step * at
         if t > end:
@@ -80,7 +88,7 @@ def _emit(nodes_t, nodes_c, d, high, out, at, points, grid_low, step):
     return at
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _scan(
     sample, rate, end, duration, high, width, change, glass, rates, weights, first_level, e, g, sums, limits,
     p, out, points, grid_low, step, summary,
@@ -158,6 +166,8 @@ def _scan(
                 inv_t = 1.0 / t
                 inv_tf = 1.0 / (t - sum_p)
                 log0 = ln_a + ax * inv_t + bx * inv_tf
+        if q == 0.0 and log0 + (first_level + 1) * math.log(2.0) > math.log(duration[segment]):
+            continue  # the shortest step of the tables, in which nothing moves, is longer than the hold
         tau0 = math.exp(log0)
         if q != 0.0:
             # the change of ln τ with T sets the first step
@@ -430,7 +440,7 @@ def _scan(
             flat1 = max(abs(cpn0 - 1.0), abs(cpn_mid - 1.0), abs(cpn1 - 1.0))
             flat = min(flat0, flat1)
             cpn0 = cpn1
-            target = base * (1.0 if flat > 1e-2 else (1.4 if flat > 1e-3 else 2.0))
+            target = base * (1.0 if flat > FLAT else (FLAT_FACTOR if flat > FLATTER else FLATTER_FACTOR))
             # ln τ is expected to change by as much again, in proportion to τ
             expected = moved * grown
             if expected < 0.7071 * target:

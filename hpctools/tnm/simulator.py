@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import backends
 from .model import GAS_CONSTANT, ParameterError, check_parameters, reference_temperature, transition_width
 from .program import Program, Segments
-from .spectrum import stack_tables
+from .spectrum import TableStack, stack_tables
 
 # Change of ln τ in a step of cooling and of heating at resolution 1, and the spacing of the modes there, in units of
 # the default one. With these the errors of analysis/tnm_accuracy.py are within its limits.
@@ -34,6 +34,18 @@ class Plan(NamedTuple):
     change: NDArray[np.float64]  # (2,) change of ln τ in a step of cooling, of heating
     width: NDArray[np.float64]  # (n,) w₀, K
     glass: NDArray[np.float64]  # (n,) ln τ beyond which cooling may stop
+
+
+class Job(NamedTuple):
+    """Samples made ready for a backend; the fields are those of backends.py."""
+
+    parameters: NDArray[np.float64]
+    tables: TableStack
+    which: NDArray[np.int64]
+    plan: Plan
+    start: NDArray[np.int64]
+    points: NDArray[np.int64]
+    offset: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,26 @@ def windows(parameters: ArrayLike, program: Program | None = None) -> tuple[NDAr
     return first.astype(np.int64), (last - first + 1).astype(np.int64)
 
 
+def prepare(parameters: ArrayLike, program: Program, resolution: float = 1.0, full: bool = False) -> Job:
+    """Check parameters, lay out their windows and make their tables; see simulate_windows."""
+    parameters = check_parameters(parameters)
+    n = len(parameters)
+    if full:
+        start = np.zeros(n, np.int64)
+        points = np.full(n, program.points, np.int64)
+    else:
+        start, points = windows(parameters, program)
+    offset = np.zeros(n + 1, np.int64)
+    np.cumsum(points * program.scans, out=offset[1:])
+    betas, which = np.unique(parameters[:, 3], return_inverse=True)
+    change = np.array([CHANGE_COOLING, CHANGE_HEATING]) / resolution
+    plan = Plan(
+        program.segments(), program.high, program.grid_low, program.step, change,
+        transition_width(parameters[:, 0], parameters[:, 1]), _ln_tau_ends(parameters, program)[0] + DEEPER,
+    )  # fmt: skip
+    return Job(parameters, stack_tables(betas, min(1.0, resolution**-0.5)), which, plan, start, points, offset)
+
+
 def simulate_windows(
     parameters: ArrayLike,
     program: Program | None = None,
@@ -140,31 +172,16 @@ def simulate_windows(
     Raises ParameterError, which names the first sample that has no meaning or that the program does not take from
     glass to liquid.
     """
-    parameters = check_parameters(parameters)
     program = Program() if program is None else program
     kernel = backends.choose(backend)
-    n = len(parameters)
-    if full:
-        start = np.zeros(n, np.int64)
-        points = np.full(n, program.points, np.int64)
-    else:
-        start, points = windows(parameters, program)
-    offset = np.zeros(n + 1, np.int64)
-    np.cumsum(points * program.scans, out=offset[1:])
-    betas, which = np.unique(parameters[:, 3], return_inverse=True)
-    change = np.array([CHANGE_COOLING, CHANGE_HEATING]) / resolution
-    plan = Plan(
-        program.segments(), program.high, program.grid_low, program.step, change,
-        transition_width(parameters[:, 0], parameters[:, 1]), _ln_tau_ends(parameters, program)[0] + DEEPER,
-    )  # fmt: skip
-    out = np.empty(offset[-1], dtype)
-    summary = np.zeros((n, program.scans, 6))
-    if n:
-        tables = stack_tables(betas, min(1.0, resolution**-0.5))
-        kernel.simulate_into(parameters, tables, which, plan, start, points, offset, out, summary)
-        _check_ends(parameters, program, summary)
+    job = prepare(parameters, program, resolution, full)
+    out = np.empty(job.offset[-1], dtype)
+    summary = np.zeros((len(job.parameters), program.scans, 6))
+    if len(job.parameters):
+        kernel.simulate_into(*job, out, summary)
+        check_ends(job.parameters, program, summary)
     return Windows(
-        start, points, offset, out, program.scans, program.points,
+        job.start, job.points, job.offset, out, program.scans, program.points,
         Summary(summary[:, :, 0], summary[:, :, 1], summary[:, :, 2]),
     )  # fmt: skip
 
@@ -188,7 +205,7 @@ def simulate(
     return result.values.reshape((len(result), result.scans, result.total_points))
 
 
-def _check_ends(parameters: NDArray[np.float64], program: Program, summary: NDArray[np.float64]) -> None:
+def check_ends(parameters: NDArray[np.float64], program: Program, summary: NDArray[np.float64]) -> None:
     """Refuse what is not a scan from glass to liquid."""
     values = summary.reshape(-1, 6)
     checks = (

@@ -300,7 +300,9 @@ def stack_tables(betas: np.ndarray, spacing_factor: float = 1.0) -> TableStack:
     """Tables of the given β (n_beta,), with the default spacing of the modes times a factor."""
     tables = [mode_tables(float(b), default_spacing(float(b)) * spacing_factor) for b in betas]
     index = np.zeros((len(tables), 7), np.int64)
-    sizes = np.array([[t.rates.size, t.e.size, t.g.size, t.sums.size, t.limits.size] for t in tables])
+    sizes = np.array(
+        [[t.rates.size, t.e.size, t.g.size, t.sums.size, t.limits.size] for t in tables], np.int64
+    ).reshape(-1, 5)
     index[1:, :5] = np.cumsum(sizes, axis=0)[:-1]
     index[:, 5] = sizes[:, 0]
     index[:, 6] = [t.e.shape[0] for t in tables]
@@ -308,7 +310,7 @@ def stack_tables(betas: np.ndarray, spacing_factor: float = 1.0) -> TableStack:
         index,
         np.array([t.first_level for t in tables], np.int64),
         *(
-            np.concatenate([getattr(t, name).ravel() for t in tables])
+            np.concatenate([getattr(t, name).ravel() for t in tables] or [np.empty(0)])
             for name in ("rates", "weights", "e", "g", "sums", "limits")
         ),
     )

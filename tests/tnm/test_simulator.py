@@ -237,3 +237,10 @@ def test_programs_that_miss_the_transition_are_refused():
         simulate([[-18.0, 1.9e6, 0.5, 0.5]])  # T100 near 10,000 K
     with pytest.raises(ParameterError, match=r"expected \(n, 4\)"):
         simulate(np.zeros((3, 5)))
+
+
+def test_hold_in_frozen_glass_changes_nothing():
+    """A hold too short for anything to move ends at once, and leaves the scan as it was."""
+    frozen = Program(cooling_rates=(10.0,), holds=(Hold(-100.0, 60.0), Hold(-200.0, 60.0)))
+    plain = Program(cooling_rates=(10.0,))
+    assert np.abs(simulate(ORDINARY, frozen) - simulate(ORDINARY, plain)).max() < 1e-4
