@@ -127,7 +127,7 @@ def file_table(path: str) -> str:
     from hpctools.tnm.grid_file import open_grid
 
     with open_grid(path) as grid:
-        highest = grid.file["cpn_max"][()].max(1)
+        highest = grid.samples["cpn_max"].max(1)
         attributes = dict(grid.file.attrs)
         stored = grid.path.stat().st_size
         if "sources" in grid.file:  # one file a rank

@@ -82,8 +82,8 @@ def from_file(path: str, places: list[int], indices: list[int]) -> list[Sample]:
             samples.append(
                 Sample(
                     f"sample {i} (index {grid.file['index'][i]})", grid.parameters[i], grid.celsius,
-                    grid.cooling_rates, grid.signals[i], grid.file["tf_limit"][i].astype(float),
-                    grid.file["burst"][i].astype(bool),
+                    grid.cooling_rates, grid.signals[i], grid.samples[i]["tf_limit"].astype(float),
+                    grid.samples[i]["burst"].astype(bool),
                 )
             )
     return samples

@@ -21,7 +21,7 @@ def submit(cluster: Cluster, folder: Path, *command: str) -> int:
 
 
 def submit_grid(cluster: Cluster, folder: Path) -> int:
-    return submit(cluster, folder, "-N2", "-n4", "slurm/tnm_grid.sh", *WORK, "--out", "grid.h5")
+    return submit(cluster, folder, "-N2", "-n2", "slurm/tnm_grid.sh", *WORK, "--out", "grid.h5")
 
 
 def wait_until_it_writes(cluster: Cluster, folder: Path) -> None:
