@@ -40,6 +40,8 @@ SAMPLES_A_TASK = 16
 # distances of CpN from 0 and 1 below which steps grow, and by how much
 FLAT, FLAT_FACTOR = 1e-2, 1.4
 FLATTER, FLATTER_FACTOR = 1e-3, 2.0
+# steps are longer by EASE where β/x, on which the sharpness of a scan depends, is below EASE_SHARPNESS
+EASE, EASE_SLOPE, EASE_SHARPNESS = 1.35, 0.3, 1.6
 
 # columns of the summary of a scan
 TF_LIMIT, CPN_MAX, T_PEAK, FIRST, LAST, STATUS = range(6)
@@ -101,6 +103,10 @@ def _scan(
     """
     ln_a = sample[0]
     theta = sample[1] / 8.314462618
+    # steps as fine as bursts need are finer than dull scans need
+    ease = max(1.0, min(EASE, EASE - EASE_SLOPE * (sample[3] / sample[2] - EASE_SHARPNESS)))
+    cooling_change = change[0] * ease
+    heating_change = change[1] * ease
     ax = sample[2] * theta
     bx = (1.0 - sample[2]) * theta
     n_modes = rates.size
@@ -113,7 +119,7 @@ def _scan(
     t = high
     q = rate[0]
     if q < 0.0:
-        ln_tau_start = math.log(change[0] * width * rates[0] / (144.0 * -q))
+        ln_tau_start = math.log(cooling_change * width * rates[0] / (144.0 * -q))
         if ln_tau_start > ln_a:
             t = min(high, theta / (ln_tau_start - ln_a))
     sum_p = 0.0  # Σ w p = T - Tf
@@ -130,6 +136,7 @@ def _scan(
     differences = np.empty(STENCIL)
     n_nodes = 0
     at = 0
+    highest = -1e300  # of the nodes
     peak = -1e300
     peak_t = 0.0
     tf_limit = t
@@ -139,7 +146,7 @@ def _scan(
         heating = segment == last_segment
         # only the last cooling, with nothing but frozen glass behind it, may stop early
         land = not heating and not (segment == last_segment - 1 and q < 0.0)
-        base = change[1] if heating else change[0]
+        base = heating_change if heating else cooling_change
         target = base
         cpn0 = 0.5  # not flat before it is known
         elapsed = 0.0
@@ -401,9 +408,20 @@ def _scan(
                         nodes_t[slot] = t + d_t
                         nodes_c[slot] = cpn1
                     n_nodes += 1
-                    if nodes_c[slot] > peak:
-                        peak = nodes_c[slot]
+                    if nodes_c[slot] > highest:
+                        highest = nodes_c[slot]
+                        peak = highest
                         peak_t = nodes_t[slot]
+                    elif slot >= 2 and nodes_c[slot - 1] == highest:
+                        # the top lies between nodes: vertex of the parabola through three of them
+                        rise = (nodes_c[slot - 1] - nodes_c[slot - 2]) / (nodes_t[slot - 1] - nodes_t[slot - 2])
+                        fall = (nodes_c[slot] - nodes_c[slot - 1]) / (nodes_t[slot] - nodes_t[slot - 1])
+                        bend = (fall - rise) / (nodes_t[slot] - nodes_t[slot - 2])
+                        if bend < 0.0:
+                            peak_t = 0.5 * (nodes_t[slot - 2] + nodes_t[slot - 1]) - 0.5 * rise / bend
+                            peak = nodes_c[slot - 2] + (peak_t - nodes_t[slot - 2]) * (
+                                rise + bend * (peak_t - nodes_t[slot - 1])
+                            )
                     if n_nodes >= STENCIL:
                         at = _emit(nodes_t, nodes_c, differences, 3, out, at, points, grid_low, step)
 

@@ -27,12 +27,13 @@ STORAGE_BYTES = (1 << 18, 1 << 22)
 STORAGE_CHUNKS = 50_000
 
 READING = """hpctools.tnm.open_grid(path).signals[i] gives the full float32 signals (scans, points) of sample i.
-By hand: CpN of sample i is 0 on grid points before window_start[i], 1 from window_start[i] + window_points[i] on, and
-between them packed in bytes packed_offset[i] ... of `packed` (these are columns of `samples`).
-With n = window_points[i] and N = n * scans, and for precision > 0: the first N bytes are the low bytes, the next N the high bytes of 16-bit codes, scan after scan; undo
-zig-zag, d = (code >> 1) ^ -(code & 1); the running sum of the running sum of d of a scan, modulo 2**16, plus
-base[i, scan], times quantum[i, scan], is CpN. For precision 0: 4 byte planes (lowest first) of 32-bit words whose
-running sum modulo 2**32 over the whole block is the bit pattern of the float32 values."""
+By hand: window_start, window_points, packed_offset, quantum and base are columns of `samples`. CpN of sample i is 0 on
+grid points before window_start, 1 from window_start + window_points on, and between them packed in the bytes from
+packed_offset on of `packed`. With n = window_points and N = n * scans, and for precision > 0: the first N bytes are the
+low bytes, the next N the high bytes of 16-bit codes, scan after scan; undo zig-zag, d = (code >> 1) ^ -(code & 1); the
+running sum of the running sum of d of a scan, modulo 2**16, plus base[scan], times quantum[scan], is CpN. For
+precision 0: 4 byte planes (lowest first) of 32-bit words whose running sum modulo 2**32 over the whole block is the bit
+pattern of the float32 values."""
 
 # name: (unit, meaning); from quantum on a value a scan
 COLUMNS = {

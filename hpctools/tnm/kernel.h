@@ -135,7 +135,7 @@ template <typename Real> struct Curve {
     int nodes, first, at, points; // first, at: first point written, next point to write
     double grid_low, step;        // K
     Real *out;
-    double peak, peak_t;
+    double highest, peak, peak_t; // of the nodes; of the curve, and where
 };
 
 template <typename Real> TNM_FUNCTION void add_node(Curve<Real> &curve, double t, double c) {
@@ -147,6 +147,25 @@ template <typename Real> TNM_FUNCTION void add_node(Curve<Real> &curve, double t
     curve.t[TNM_STENCIL - 1] = t;
     curve.c[TNM_STENCIL - 1] = c;
     curve.nodes++;
+}
+
+// Follow the highest CpN: the top between nodes is the vertex of the parabola through three of them
+template <typename Real> TNM_FUNCTION void find_peak(Curve<Real> &curve) {
+    const double *t = curve.t + TNM_STENCIL - 3;
+    const double *c = curve.c + TNM_STENCIL - 3;
+    if (c[2] > curve.highest) {
+        curve.highest = c[2];
+        curve.peak = c[2];
+        curve.peak_t = t[2];
+    } else if (curve.nodes >= 3 && c[1] == curve.highest) {
+        const double rise = (c[1] - c[0]) / (t[1] - t[0]);
+        const double fall = (c[2] - c[1]) / (t[2] - t[1]);
+        const double bend = (fall - rise) / (t[2] - t[0]);
+        if (bend < 0.0) {
+            curve.peak_t = 0.5 * (t[0] + t[1]) - 0.5 * rise / bend;
+            curve.peak = c[0] + (curve.peak_t - t[0]) * (rise + bend * (curve.peak_t - t[1]));
+        }
+    }
 }
 
 // Write the grid points up to `end` by the polynomial through the six nodes
@@ -189,6 +208,12 @@ TNM_FUNCTION void scan(
     (void)stride; // 1 on the host
     const double ln_a = sample[0];
     const double theta = sample[1] / TNM_GAS_CONSTANT;
+    // steps as fine as bursts need are finer than dull scans need
+    const double ease = larger(
+        1.0, smaller(TNM_EASE, TNM_EASE - TNM_EASE_SLOPE * (sample[3] / sample[2] - TNM_EASE_SHARPNESS))
+    );
+    const double cooling = change_cooling * ease;
+    const double reheating = change_heating * ease;
     const double ax = sample[2] * theta;
     const double bx = (1.0 - sample[2]) * theta;
     const int n_modes = table.modes;
@@ -202,7 +227,7 @@ TNM_FUNCTION void scan(
     double t = high;
     double q = rate[0];
     if (q < 0.0) {
-        const double ln_tau_start = log(change_cooling * width * rate_constant(table, 0, 0) / (144.0 * -q));
+        const double ln_tau_start = log(cooling * width * rate_constant(table, 0, 0) / (144.0 * -q));
         if (ln_tau_start > ln_a) t = smaller(high, theta / (ln_tau_start - ln_a));
     }
     double sum_p = 0.0;    // Σ w p = T - Tf
@@ -216,6 +241,7 @@ TNM_FUNCTION void scan(
     curve.nodes = 0;
     curve.first = 0;
     curve.at = 0;
+    curve.highest = -1e300;
     curve.peak = -1e300;
     curve.peak_t = 0.0;
     double tf_limit = t;
@@ -225,7 +251,7 @@ TNM_FUNCTION void scan(
         const bool heating = segment == last_segment;
         // only the last cooling, with nothing but frozen glass behind it, may stop early
         const bool land = !heating && !(segment == last_segment - 1 && q < 0.0);
-        const double base = heating ? change_heating : change_cooling;
+        const double base = heating ? reheating : cooling;
         double target = base;
         double cpn0 = 0.5; // not flat before it is known
         double elapsed = 0.0;
@@ -482,10 +508,7 @@ TNM_FUNCTION void scan(
                         half == 0 ? t + a * (t_half0 + t_half1 * tau_mid + t_half2 * tau1) : t + d_t;
                     const double node_c = half == 0 ? cpn_mid : cpn1;
                     add_node(curve, node_t, node_c);
-                    if (node_c > curve.peak) {
-                        curve.peak = node_c;
-                        curve.peak_t = node_t;
-                    }
+                    find_peak(curve);
                     if (curve.nodes >= TNM_STENCIL) emit(curve, curve.t[3]);
                 }
             }
