@@ -40,6 +40,8 @@ SAMPLES_A_TASK = 16
 # distances of CpN from 0 and 1 below which steps grow, and by how much
 FLAT, FLAT_FACTOR = 1e-2, 1.4
 FLATTER, FLATTER_FACTOR = 1e-3, 2.0
+# Newton's method ends after a correction of ln τ below this: what is left is of the order of a tenth of its square
+SOLVED = 1e-2
 # steps are longer by EASE where β/x, on which the sharpness of a scan depends, is below EASE_SHARPNESS
 EASE, EASE_SLOPE, EASE_SHARPNESS = 1.35, 0.3, 1.6
 
@@ -324,7 +326,7 @@ def _scan(
                 error = abs(d_mid) + abs(d_end)
                 if not error < 5.0:
                     break
-                if error < 1e-3:  # what is left is of the order of its square
+                if error < SOLVED:
                     tau_mid *= 1.0 - d_mid * (1.0 - 0.5 * d_mid * (1.0 - d_mid * (1.0 / 3.0)))
                     tau1 *= 1.0 - d_end * (1.0 - 0.5 * d_end * (1.0 - d_end * (1.0 / 3.0)))
                     solved = True

@@ -427,7 +427,7 @@ TNM_FUNCTION void scan(
                 log1 -= d_end;
                 const double error = abs(d_mid) + abs(d_end);
                 if (!(error < 5.0)) break;
-                if (error < 1e-3) { // what is left is of the order of its square
+                if (error < TNM_SOLVED) {
                     tau_mid *= 1.0 - d_mid * (1.0 - 0.5 * d_mid * (1.0 - d_mid * (1.0 / 3.0)));
                     tau1 *= 1.0 - d_end * (1.0 - 0.5 * d_end * (1.0 - d_end * (1.0 / 3.0)));
                     solved = true;
