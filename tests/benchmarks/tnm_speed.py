@@ -19,7 +19,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numba import njit
-
 from tnm_gpu import COUNTED, FLOPS, work
 
 from hpctools.tnm import simulate, simulate_windows
@@ -106,9 +105,8 @@ def floor(core_seconds: float, parameters: np.ndarray, out: np.ndarray) -> None:
     print("\na sample: " + ", ".join(f"{value:,.0f} {name}" for name, value in counts.items()))
     print(
         f"floor of a core: {modes * 1e6:.0f} µs for the mode updates, {total * 1e6:.0f} µs for all "
-        f"{sum(flops.values()) / 1e6:.1f} Mflop, at {rate / 1e9:.1f} Gflop/s; {memory * 1e6:.0f} µs for 444,024 bytes at "
-        f"{fill / 1e9:.1f} GB/s\n"
-        f"taken: {core_seconds * 1e6:.0f} µs, {core_seconds / (total + memory):.1f} times that"
+        f"{sum(flops.values()) / 1e6:.1f} Mflop, at {rate / 1e9:.1f} Gflop/s; {memory * 1e6:.0f} µs for 444,024 bytes "
+        f"at {fill / 1e9:.1f} GB/s\ntaken: {core_seconds * 1e6:.0f} µs, {core_seconds / (total + memory):.1f} times that"
     )
 
 
