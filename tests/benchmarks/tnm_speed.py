@@ -106,7 +106,8 @@ def floor(core_seconds: float, parameters: np.ndarray, out: np.ndarray) -> None:
     print(
         f"floor of a core: {modes * 1e6:.0f} µs for the mode updates, {total * 1e6:.0f} µs for all "
         f"{sum(flops.values()) / 1e6:.1f} Mflop, at {rate / 1e9:.1f} Gflop/s; {memory * 1e6:.0f} µs for 444,024 bytes "
-        f"at {fill / 1e9:.1f} GB/s\ntaken: {core_seconds * 1e6:.0f} µs, {core_seconds / (total + memory):.1f} times that"
+        f"at {fill / 1e9:.1f} GB/s\n"
+        f"taken: {core_seconds * 1e6:.0f} µs, {core_seconds / (total + memory):.1f} times that"
     )
 
 
