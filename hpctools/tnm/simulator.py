@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import backends
 from .model import GAS_CONSTANT, ParameterError, check_parameters, reference_temperature, transition_width
 from .program import Program, Segments
+from .schemes import SCHEMES, simulate_slowly
 from .spectrum import TableStack, stack_tables
 
 # Change of ln τ in a step of cooling and of heating at resolution 1, and the spacing of the modes there, in units of
@@ -198,13 +199,15 @@ def simulate(
     dtype: Any = np.float32,
     resolution: float = 1.0,
     out: NDArray[Any] | None = None,
+    scheme: str = "collocation",
 ) -> NDArray[Any]:
     """CpN of the heating scans of TNM parameter sets on the program's grid.
 
     parameters: (n, 4), rows (ln A, Δh* in J/mol, x, β), A in s; program: the paper's six cycles, -250 … 1600 °C in
     0.1 K, if None. Returns (n, scans, points), (n, 6, 18501) for the paper's program, as float32: 444 kB a sample.
     The value at a grid point is dTf/dT of the continuous model. out: an array to write to and return; loops that use
-    one again and again save the time in which the system hands out fresh memory. See simulate_windows for the rest.
+    one again and again save the time in which the system hands out fresh memory. scheme: "collocation"; "staircase",
+    the published O(N²) scheme, and "direct", the second method, see schemes.py. See simulate_windows for the rest.
     """
     parameters = check_parameters(parameters)
     program = Program() if program is None else program
@@ -213,6 +216,10 @@ def simulate(
         out = np.empty(shape, dtype)
     elif out.shape != shape or out.dtype not in (np.float32, np.float64) or not out.flags.c_contiguous:
         raise ValueError(f"out has shape {out.shape} of {out.dtype}; expected a contiguous {shape} array of floats")
+    if scheme not in SCHEMES:
+        raise ValueError(f"scheme {scheme!r} is unknown; expected one of {', '.join(SCHEMES)}")
+    if scheme != "collocation":
+        return simulate_slowly(parameters, program, scheme, out)
     simulate_windows(parameters, program, backend, resolution=resolution, full=True, values=out.reshape(-1))
     return out
 

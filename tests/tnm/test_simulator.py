@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.stats import qmc
 
-from hpctools.tnm import Hold, ParameterError, Program, simulate, simulate_windows, windows
+from hpctools.tnm import Hold, ParameterError, Program, ProgramError, simulate, simulate_windows, windows
 from hpctools.tnm.grid import PAPER
 from hpctools.tnm.model import GAS_CONSTANT, reference_temperature, transition_width
 
@@ -202,6 +202,23 @@ def test_shapes_and_types():
             simulate(ORDINARY[0], out=wrong)
     start, points = windows(ORDINARY)
     assert np.all(start > 0) and np.all(start + points <= 18501)
+
+
+def test_named_schemes():
+    """The published staircase comes down to the others with its step, at first order; the direct method agrees."""
+    program = Program((10.0,), (10.0,), low_celsius=100.0, high_celsius=250.0, step=1.0)
+    here, direct = (simulate(ORDINARY[0], program, scheme=scheme, dtype=float) for scheme in ("collocation", "direct"))
+    assert np.abs(here - direct).max() < 5e-4
+    errors = []
+    for step in (2.0, 1.0, 0.5):
+        program = Program((10.0,), (10.0,), low_celsius=100.0, high_celsius=250.0, step=step)
+        error = simulate(ORDINARY[0], program, scheme="staircase", dtype=float) - simulate(ORDINARY[0], program)
+        errors.append(np.abs(error[0, 0][program.celsius < 195]).max())  # it has no lag in hot liquid
+    assert errors[0] > 1.7 * errors[1] > 1.7**2 * errors[2] > 0
+    with pytest.raises(ValueError, match="scheme 'euler' is unknown; expected one of collocation, staircase, direct"):
+        simulate(ORDINARY[0], scheme="euler")
+    with pytest.raises(ProgramError, match="staircase does not follow holds"):
+        simulate(ORDINARY[0], Program(holds=(Hold(100.0, 1.0),)), scheme="staircase")
 
 
 def test_same_whatever_the_threads(monkeypatch):
