@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpctools.world import device_index
+
 from .backends import BackendError
 from .program import Program
 from .simulator import Plan, Summary, check_ends, prepare
@@ -69,11 +71,11 @@ def device_count() -> int:
 
 
 def set_device(local_rank: int) -> int:
-    """Make visible device number local_rank modulo their count that of this thread; returns its number.
+    """Make a node-local rank's device that of this thread; returns its number among the visible ones.
 
     CUDA_VISIBLE_DEVICES is left as the scheduler has set it.
     """
-    index = local_rank % device_count()
+    index = device_index(local_rank, device_count())
     cupy.cuda.Device(index).use()
     return index
 
