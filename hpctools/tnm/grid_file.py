@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hpctools.store import DataSet, Static
 from hpctools.store_reader import open_reader
+from hpctools.world import World
 
 from . import packing
 from .grid import Grid
@@ -62,17 +63,19 @@ def sample_type(scans: int) -> np.dtype[Any]:
 
 
 def grid_layout(
-    grid: Grid, program: Program, precision: float, compression: int
+    grid: Grid, program: Program, precision: float, compression: int, world: World
 ) -> tuple[list[DataSet], list[Static], NDArray[np.int64]]:
-    """Data sets and static data of a grid's file, and where each node's packed bytes begin (n_nodes + 1,)."""
+    """Data sets and static data of a grid's file, and where each node's packed bytes begin (n_nodes + 1,).
+
+    Collective: the ranks share the windows of the nodes, 5 s for the whole grid on one.
+    """
     n, scans = grid.samples_per_node, program.scans
     bounds = np.arange(grid.n_nodes + 1, dtype=np.int64) * n
-    used = np.array(
-        [
-            packing.block_bytes(windows(grid.parameters(node), program)[1], scans, precision).sum()
-            for node in range(grid.n_nodes)
-        ]
-    )
+    used = np.zeros(grid.n_nodes, np.int64)
+    for node in range(world.rank, grid.n_nodes, world.size):
+        points = windows(grid.parameters(node), program)[1]
+        used[node] = packing.block_bytes(points, scans, precision).sum()
+    used = world.sum(used)
     smallest, largest = STORAGE_BYTES
     storage = 1 << math.ceil(math.log2(max(used.sum() / STORAGE_CHUNKS, 1)))
     storage = min(max(storage, smallest), largest, 1 << math.ceil(math.log2(used.max())))

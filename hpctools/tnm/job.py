@@ -125,7 +125,7 @@ def run(
     world.barrier()  # so that the other ranks' wait does not count as time of the writer
     if dry_run:
         return COMPLETE
-    data_sets, static, slots = grid_file.grid_layout(grid, program, job.precision, job.compression)
+    data_sets, static, slots = grid_file.grid_layout(grid, program, job.precision, job.compression, world)
     fingerprint = {
         "grid": grid.fingerprint,
         "program": repr(program),
