@@ -81,7 +81,7 @@ def from_file(path: str, places: list[int], indices: list[int]) -> list[Sample]:
                 raise figures.AnalysisError(f"{path}: has no sample {i}; it holds {len(grid):,}, 0 … {len(grid) - 1}")
             samples.append(
                 Sample(
-                    f"sample {i} (index {grid.file['index'][i]})", grid.parameters[i], grid.celsius,
+                    f"sample {i} (index {grid.samples[i]['index']})", grid.parameters[i], grid.celsius,
                     grid.cooling_rates, grid.signals[i], grid.samples[i]["tf_limit"].astype(float),
                     grid.samples[i]["burst"].astype(bool),
                 )
