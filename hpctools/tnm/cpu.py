@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .spectrum import TableStack
+from .spectrum import MAX_MODES, TableStack
 
 STENCIL = 6
 SAMPLES_A_TASK = 16
@@ -499,7 +499,7 @@ def _run(
     first, last, parameters, width, glass, which, change, rate, end, duration, high, index, first_level, rates,
     weights, e, g, sums, limits, start, points, offset, grid_low, step, out, summary,
 ):  # fmt: skip
-    work = np.empty(512)
+    work = np.empty(MAX_MODES)
     for i in range(first, last):
         k = which[i]
         modes = index[k, 5]

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 GAS_CONSTANT = 8.314462618  # J/(mol K), CODATA 2018
 PARAMETER_NAMES = ("ln_A", "dh", "x", "beta")
 PARAMETER_UNITS = ("ln(A/s)", "J/mol", "1", "1")
+BETA_LOWEST = 0.05  # below, relaxation spreads over more decades of time than double precision holds
 LN_TAU_REFERENCE = float(np.log(100.0))  # T100 is where τ(T, T) = 100 s
 
 FloatArray = NDArray[np.float64]
@@ -57,6 +58,7 @@ def check_parameters(parameters: ArrayLike) -> FloatArray:
         2: (0.0, 1.0, "in (0, 1]"),
         3: (0.0, 1.0, "in (0, 1]"),
     }
+
     for column, (low, high, words) in limits.items():
         values = array[:, column]
         upper = values <= high if column > 1 else values < high
@@ -66,4 +68,9 @@ def check_parameters(parameters: ArrayLike) -> FloatArray:
                 f"sample {bad[0]}: {PARAMETER_NAMES[column]} = {values[bad[0]]:g}; expected {words}"
                 + (f" ({bad.size} samples are outside)" if bad.size > 1 else "")
             )
+    flat = np.flatnonzero(array[:, 3] < BETA_LOWEST)
+    if flat.size:
+        raise ParameterError(
+            f"sample {flat[0]}: beta = {array[flat[0], 3]:g}; this solver's spectra begin at {BETA_LOWEST:g}"
+        )
     return array

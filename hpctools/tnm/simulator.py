@@ -108,7 +108,7 @@ def _ln_tau_ends(parameters: NDArray[np.float64], program: Program) -> tuple[NDA
     heating = np.array(program.heating_rates) / 60
     glass = np.log(width / (x * heating.min())) + 3.0 + 11.5 / beta
     # a runaway glass lags the further the less T moves it
-    liquid = np.log(width / heating.max()) - 7.5 - 2.6 / beta - 1.3 * beta / x
+    liquid = np.log(width / heating.max()) - 7.0 - 2.6 / beta - 2.4 * beta / x
     return glass, liquid
 
 

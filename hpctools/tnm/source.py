@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from . import cpu
 from .model import GAS_CONSTANT
-from .spectrum import SUMS, TableStack
+from .spectrum import MAX_MODES, SUMS, TableStack
 
-MAX_MODES = 512  # of the work space on the host
 BLOCK = 128  # threads of a block on the device
 BLOCKS = 3  # blocks that a multiprocessor should hold: 168 registers a thread
 # names in cpu.py, columns of the summary among them

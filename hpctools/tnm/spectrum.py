@@ -279,6 +279,9 @@ def mode_tables(beta: float, spacing: float | None = None) -> ModeTables:
     return ModeTables(rates, weights, first_level, *tables)
 
 
+MAX_MODES = 1024  # for which the kernels have work space
+
+
 class TableStack(NamedTuple):
     """The tables of several β one behind the other, as the kernels take them.
 
@@ -299,6 +302,9 @@ class TableStack(NamedTuple):
 def stack_tables(betas: np.ndarray, spacing_factor: float = 1.0) -> TableStack:
     """Tables of the given β (n_beta,), with the default spacing of the modes times a factor."""
     tables = [mode_tables(float(b), default_spacing(float(b)) * spacing_factor) for b in betas]
+    most = max((t.rates.size for t in tables), default=0)
+    if most > MAX_MODES:
+        raise ValueError(f"{most} modes for β = {min(betas):g}, at most {MAX_MODES} fit: choose a lower resolution")
     index = np.zeros((len(tables), 7), np.int64)
     sizes = np.array(
         [[t.rates.size, t.e.size, t.g.size, t.sums.size, t.limits.size] for t in tables], np.int64

@@ -188,6 +188,16 @@ def test_annealing():
     assert peaks[0] < peaks[1] < peaks[2]
 
 
+@pytest.mark.parametrize("x, beta", [(0.05, 0.9), (0.01, 0.5), (0.57, 0.05), (1.0, 0.999), (0.3, 1.0)])
+def test_far_beyond_the_box(x, beta):
+    """Monstrous bursts and endless tails are solved, or refused; area and Tf' hold."""
+    sample = [[-79.21, 38.3e3 * GAS_CONSTANT, x, beta]]
+    fine = simulate_windows(sample, resolution=3.0).summary.tf_limit
+    assert simulate_windows(sample).summary.tf_limit == pytest.approx(fine, abs=0.02)
+    with pytest.raises(ValueError, match="choose a lower resolution"):
+        simulate_windows([[-79.21, 38.3e3 * GAS_CONSTANT, 0.5, 0.05]], resolution=100.0)
+
+
 def test_shapes_and_types():
     assert simulate(ORDINARY[0]).shape == (1, 6, 18501)
     assert simulate(ORDINARY[0]).dtype == np.float32
@@ -241,6 +251,7 @@ def test_same_whatever_the_threads(monkeypatch):
         (2, 0.0, r"x = 0; expected in \(0, 1\]"),
         (3, 1.2, r"beta = 1.2; expected in \(0, 1\]"),
         (3, np.inf, "beta = inf"),
+        (3, 0.01, "beta = 0.01; this solver's spectra begin at 0.05"),
     ],
 )
 def test_bad_parameters_are_named(column, value, words):
