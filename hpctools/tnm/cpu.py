@@ -42,8 +42,9 @@ FLAT, FLAT_FACTOR = 1e-2, 1.4
 FLATTER, FLATTER_FACTOR = 1e-3, 2.0
 # Newton's method ends after a correction of ln τ below this: what is left is of the order of a tenth of its square
 SOLVED = 1e-2
-# steps are longer by EASE where β/x, on which the sharpness of a scan depends, is below EASE_SHARPNESS
-EASE, EASE_SLOPE, EASE_SHARPNESS = 1.35, 0.3, 1.6
+# steps are longer by EASE where β/x, on which the sharpness of a scan depends, is below EASE_SHARPNESS, and come down
+# to EASE_LEAST beyond
+EASE, EASE_SLOPE, EASE_SHARPNESS, EASE_LEAST = 1.35, 0.3, 1.6, 0.85
 
 # columns of the summary of a scan
 TF_LIMIT, CPN_MAX, T_PEAK, FIRST, LAST, STATUS = range(6)
@@ -106,7 +107,7 @@ def _scan(
     ln_a = sample[0]
     theta = sample[1] / 8.314462618
     # steps as fine as bursts need are finer than dull scans need
-    ease = max(1.0, min(EASE, EASE - EASE_SLOPE * (sample[3] / sample[2] - EASE_SHARPNESS)))
+    ease = max(EASE_LEAST, min(EASE, EASE - EASE_SLOPE * (sample[3] / sample[2] - EASE_SHARPNESS)))
     cooling_change = change[0] * ease
     heating_change = change[1] * ease
     ax = sample[2] * theta

@@ -210,7 +210,7 @@ TNM_FUNCTION void scan(
     const double theta = sample[1] / TNM_GAS_CONSTANT;
     // steps as fine as bursts need are finer than dull scans need
     const double ease = larger(
-        1.0, smaller(TNM_EASE, TNM_EASE - TNM_EASE_SLOPE * (sample[3] / sample[2] - TNM_EASE_SHARPNESS))
+        TNM_EASE_LEAST, smaller(TNM_EASE, TNM_EASE - TNM_EASE_SLOPE * (sample[3] / sample[2] - TNM_EASE_SHARPNESS))
     );
     const double cooling = change_cooling * ease;
     const double reheating = change_heating * ease;

@@ -20,7 +20,7 @@ BLOCKS = 3  # blocks that a multiprocessor should hold: 168 registers a thread
 # names in cpu.py, columns of the summary among them
 SHARED = (
     "TF_LIMIT", "CPN_MAX", "T_PEAK", "FIRST", "LAST", "STATUS", "STATUS_OK", "STATUS_STEP", "STENCIL",
-    "FLAT", "FLAT_FACTOR", "FLATTER", "FLATTER_FACTOR", "EASE", "EASE_SLOPE", "EASE_SHARPNESS", "SOLVED",
+    "FLAT", "FLAT_FACTOR", "FLATTER", "FLATTER_FACTOR", "EASE", "EASE_SLOPE", "EASE_SHARPNESS", "EASE_LEAST", "SOLVED",
 )  # fmt: skip
 
 
