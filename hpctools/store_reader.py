@@ -53,6 +53,8 @@ def verify(path: str | Path) -> int:
     Raises StoreError that names the first chunk and data set that differ.
     """
     with open_reader(path) as file:
+        if "checksums" not in file:
+            raise StoreError(f"{path}: holds {file.attrs.get('kind')!r} without checksums: nothing to compare with")
         expected, bounds = file["checksums"][()], file["chunk_bounds"][()]
         for column, name in enumerate(file.attrs["chunk_data_sets"]):
             for chunk, (low, high) in enumerate(itertools.pairwise(bounds[:, column])):

@@ -100,7 +100,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in COMMANDS:
-        return COMMANDS[arguments[0]](arguments[1:])
+        from hpctools.store import StoreError
+
+        try:
+            return COMMANDS[arguments[0]](arguments[1:])
+        except StoreError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return stop.ERROR
     if arguments and not arguments[0].startswith("-"):
         print(
             f"error: command {arguments[0]!r} is unknown; expected options of the grid job (--help) or one of "

@@ -23,6 +23,8 @@ MODULES = {"cpu": ".cpu", "cuda": ".cuda", "host": ".host"}
 class BackendError(RuntimeError):
     """A backend that is unknown or cannot run here."""
 
+    user_error = True
+
 
 def choose(name: str | None = None) -> ModuleType:
     """The backend by one rule: the option, else HPCTOOLS_TNM_BACKEND, else cuda where a device is, else cpu."""

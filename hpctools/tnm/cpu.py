@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from .backends import BackendError
 from .spectrum import MAX_MODES, TableStack
 
 STENCIL = 6
@@ -118,13 +119,7 @@ def _scan(
     for m in range(n_modes):
         p[m] = 0.0
 
-    # start where even the slowest mode is in equilibrium, or at the program's upper limit
     t = high
-    q = rate[0]
-    if q < 0.0:
-        ln_tau_start = math.log(cooling_change * width * rates[0] / (144.0 * -q))
-        if ln_tau_start > ln_a:
-            t = min(high, theta / (ln_tau_start - ln_a))
     sum_p = 0.0  # Σ w p = T - Tf
     sum_kp = 0.0  # Σ w k p
     frozen_p = 0.0  # Σ w p of the frozen modes, whose p stores p - T
@@ -153,6 +148,17 @@ def _scan(
         target = base
         cpn0 = 0.5  # not flat before it is known
         elapsed = 0.0
+        if q < 0.0:
+            # liquid is cooled at once to where its slowest mode begins to lag
+            ln_tau_lag = math.log(cooling_change * width * rates[0] / (144.0 * -q))
+            if ln_tau_lag > ln_a and theta / (ln_tau_lag - ln_a) < t:
+                t = max(end[segment], theta / (ln_tau_lag - ln_a))
+                for m in range(n_modes):
+                    p[m] = 0.0
+                sum_p = 0.0
+                frozen_p = 0.0
+                lo = 0
+                hi = n_modes
         inv_t = 1.0 / t
         inv_tf = 1.0 / (t - sum_p)
         log0 = ln_a + ax * inv_t + bx * inv_tf
@@ -208,6 +214,8 @@ def _scan(
         a4 = 0.0
         rejections = 0
         while True:
+            if not has_past and q != 0.0 and (t - end[segment]) * q >= 0.0:
+                break  # a ramp of no length, or frozen glass up to the end
             new_lo = limits[row, 0]
             new_hi = limits[row, 1]
             if new_lo < lo:
@@ -445,14 +453,13 @@ def _scan(
             has_past = True
 
             if q == 0.0:
-                if duration[segment] - elapsed < 1e-9 * duration[segment]:
+                # the time is over, or nothing is left that could relax
+                if duration[segment] - elapsed < 1e-9 * duration[segment] or hi == 0:
                     break
             elif land:
                 if abs(t - end[segment]) < 1e-6:
                     break
             elif (t - end[segment]) * q >= 0.0:
-                break
-            if heating and at >= points:
                 break
             if heating and hi == 0 and abs(cpn1 - 1.0) < 1e-5:
                 break
@@ -559,7 +566,7 @@ def thread_count() -> int:
     setting = os.environ.get("HPCTOOLS_THREADS", "")
     if setting:
         if not setting.isdigit() or int(setting) < 1:
-            raise ValueError(f"HPCTOOLS_THREADS is {setting!r}; expected a positive whole number")
+            raise BackendError(f"HPCTOOLS_THREADS is {setting!r}; expected a positive whole number")
         return int(setting)
     return len(os.sched_getaffinity(0))
 

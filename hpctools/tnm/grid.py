@@ -176,31 +176,41 @@ def from_table(path: str | Path, stride_x: int = 1, stride_beta: int = 1, ranges
     Node i of the file has the global indices i·41·41 … Raises GridError, which names the file and the line.
     """
     rows: list[tuple[float, float]] = []
+    names: list[str] = []
     try:
         with open(path, newline="", encoding="utf-8") as file:
             for number, row in enumerate(csv.reader(file), 1):
                 if not row or row[0].lstrip().startswith("#"):
                     continue
-                try:
-                    dh, ln_a = (float(value) for value in row)
-                except ValueError:
-                    if not rows and number == 1:
-                        continue  # a line of names
+                if not rows and not names and not any(_is_number(value) for value in row) and len(row) == 2:
+                    names = row
+                    continue
+                if len(row) != 2 or not all(_is_number(value) for value in row):
                     raise GridError(
                         f"{path}, line {number}: found {','.join(row)!r}, expected two numbers: Δh* in J/mol, ln A"
-                    ) from None
-                rows.append((dh, ln_a))
+                    )
+                rows.append((float(row[0]), float(row[1])))
     except OSError as error:
         raise GridError(f"{path}: cannot be read: {error.strerror}") from error
     if not rows:
         raise GridError(f"{path}: holds no nodes; expected lines of Δh* in J/mol and ln A")
     nodes = np.array(rows)
+    if len(np.unique(nodes, axis=0)) < len(nodes):
+        raise GridError(f"{path}: {len(nodes) - len(np.unique(nodes, axis=0))} nodes stand there twice; remove them")
     probe = np.stack([nodes[:, 1], nodes[:, 0], np.ones(len(nodes)), np.ones(len(nodes))], axis=1)
     try:
         check_parameters(probe)
     except ValueError as error:
         raise GridError(f"{path}: {error} (sample i is the i-th node, from 0)") from error
     return _with_strides(Path(path).stem, nodes, np.arange(len(nodes)), stride_x, stride_beta, ranges)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _with_strides(

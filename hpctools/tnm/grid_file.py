@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import EllipsisType
 from typing import Any, Self
 
 import numpy as np
@@ -127,20 +128,24 @@ class Signals:
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, key: int | slice | Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
+    def __getitem__(self, key: int | slice | EllipsisType | Sequence[int] | NDArray[Any]) -> NDArray[np.float32]:
         """One sample (scans, points), or several (k, scans, points), as float32."""
-        if isinstance(key, (int, np.integer)):
+        if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
             return self._full(_place(int(key), len(self)))
+        if key is Ellipsis:
+            key = slice(None)
         if isinstance(key, slice):
             places = np.arange(*key.indices(len(self)))
         else:
             asked = np.asarray(key)
-            if asked.dtype == bool:
+            if asked.dtype == bool and asked.ndim:
                 if asked.shape != (len(self),):
                     raise IndexError(f"mask of shape {asked.shape} for {len(self)} samples")
                 places = np.flatnonzero(asked)
-            else:
+            elif asked.ndim == 1 and (asked.dtype.kind in "iu" or not asked.size):
                 places = np.array([_place(int(i), len(self)) for i in asked], np.int64)
+            else:
+                raise TypeError(f"samples are chosen by whole numbers, slices or masks, not by {key!r}")
         out = np.empty((len(places), *self.shape[1:]), np.float32)
         for row, place in zip(out, places, strict=True):
             self._full(int(place), row)
@@ -238,7 +243,9 @@ def export(path: str | Path, out: str | Path, first: int = 0, count: int | None 
     with open_grid(path) as grid:
         last = len(grid) if count is None else min(len(grid), first + count)
         if not 0 <= first < last:
-            raise StoreError(f"{path}: holds {len(grid)} samples, none from {first} on")
+            raise StoreError(
+                f"{path}: holds samples 0 … {len(grid) - 1}; found first {first}, count {count}: expected some of them"
+            )
         n = last - first
         check_space(out, n * 64_000)  # gzip leaves 2-60 kB a sample
         part = out.with_name(out.name + ".part")

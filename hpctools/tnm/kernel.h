@@ -223,13 +223,8 @@ TNM_FUNCTION void scan(
     const double ln2 = log(2.0);
     for (int m = 0; m < n_modes; m++) p[TNM_PLACE(m)] = 0.0;
 
-    // start where even the slowest mode is in equilibrium, or at the program's upper limit
     double t = high;
     double q = rate[0];
-    if (q < 0.0) {
-        const double ln_tau_start = log(cooling * width * rate_constant(table, 0, 0) / (144.0 * -q));
-        if (ln_tau_start > ln_a) t = smaller(high, theta / (ln_tau_start - ln_a));
-    }
     double sum_p = 0.0;    // Σ w p = T - Tf
     double sum_kp = 0.0;   // Σ w k p
     double frozen_p = 0.0; // Σ w p of the frozen modes, whose p stores p - T
@@ -255,6 +250,18 @@ TNM_FUNCTION void scan(
         double target = base;
         double cpn0 = 0.5; // not flat before it is known
         double elapsed = 0.0;
+        if (q < 0.0) {
+            // liquid is cooled at once to where its slowest mode begins to lag
+            const double ln_tau_lag = log(cooling * width * rate_constant(table, 0, 0) / (144.0 * -q));
+            if (ln_tau_lag > ln_a && theta / (ln_tau_lag - ln_a) < t) {
+                t = larger(end[segment], theta / (ln_tau_lag - ln_a));
+                for (int m = 0; m < n_modes; m++) p[TNM_PLACE(m)] = 0.0;
+                sum_p = 0.0;
+                frozen_p = 0.0;
+                lo = 0;
+                hi = n_modes;
+            }
+        }
         double inv_t = 1.0 / t;
         double inv_tf = 1.0 / (t - sum_p);
         double log0 = ln_a + ax * inv_t + bx * inv_tf;
@@ -309,6 +316,8 @@ TNM_FUNCTION void scan(
         double a0 = 0.0, a1 = 0.0, a2 = 0.0, a3 = 0.0, a4 = 0.0;
         int rejections = 0;
         while (true) {
+            // a ramp of no length, or frozen glass up to the end
+            if (!has_past && q != 0.0 && (t - end[segment]) * q >= 0.0) break;
             const int new_lo = table.limits[2 * row];
             const int new_hi = table.limits[2 * row + 1];
             if (new_lo < lo) {
@@ -530,13 +539,13 @@ TNM_FUNCTION void scan(
             has_past = true;
 
             if (q == 0.0) {
-                if (duration[segment] - elapsed < 1e-9 * duration[segment]) break;
+                // the time is over, or nothing is left that could relax
+                if (duration[segment] - elapsed < 1e-9 * duration[segment] || hi == 0) break;
             } else if (land) {
                 if (abs(t - end[segment]) < 1e-6) break;
             } else if ((t - end[segment]) * q >= 0.0) {
                 break;
             }
-            if (heating && curve.at >= curve.points) break;
             if (heating && hi == 0 && abs(cpn1 - 1.0) < 1e-5) break;
             // where CpN is flat, at 0 or 1, longer steps give the same error
             const double flat0 = larger(larger(abs(cpn0), abs(cpn_mid)), abs(cpn1));

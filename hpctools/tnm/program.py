@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 ZERO_CELSIUS = 273.15  # K
+MOST_POINTS = 1_000_000  # of an output grid: 24 MB a sample of six scans
 
 
 class ProgramError(ValueError):
@@ -63,6 +64,8 @@ class Program:
     def __post_init__(self) -> None:
         cooling = tuple(float(q) for q in np.atleast_1d(self.cooling_rates))
         heating = tuple(float(q) for q in np.atleast_1d(self.heating_rates))
+        if not cooling or not heating:
+            raise ProgramError("no cooling or no heating rates; expected at least one of each, K/min")
         if len(heating) == 1:
             heating = heating * len(cooling)
         object.__setattr__(self, "cooling_rates", cooling)
@@ -89,6 +92,8 @@ class Program:
             )
         if not 0 < self.step <= last - first:
             raise ProgramError(f"grid step {self.step:g} K; expected 0 < step ≤ {last - first:g}")
+        if self.points > MOST_POINTS:
+            raise ProgramError(f"a grid of {self.points:,} points; at most {MOST_POINTS:,}: choose a longer step")
         level = self.high_celsius
         for hold in self.holds:
             if not self.low_celsius <= hold.celsius <= level:

@@ -53,6 +53,12 @@ class GridJob:
             raise SettingsError(f"precision {self.precision:g}; expected 0 (exact float32) … 0.1, the default is 1e-4")
         if not 1 <= self.compression <= 9:
             raise SettingsError(f"compression {self.compression}; expected a gzip level 1 … 9")
+        if not self.out:
+            raise SettingsError("out is empty; expected the path of the output file")
+        for name, least in (("wall_time", 0.0), ("margin", 0.0), ("commit_seconds", 0.0)):
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise SettingsError(f"{name} {value:g}; expected a time, 0 or longer")
         if self.nodes and self.subset != "all":
             raise SettingsError(f"both nodes {self.nodes} and subset {self.subset} are given; expected one of them")
         if not 0 < self.shape_low <= self.shape_high <= 1 or self.shape_points < 1:

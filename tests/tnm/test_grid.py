@@ -80,6 +80,10 @@ def test_table_of_nodes(tmp_path):
     "text, words",
     [
         ("", "holds no nodes"),
+        ("20000O,-80\n3e5,-100\n", "line 1: found '20000O,-80'"),
+        ("3e5;-70\n", "line 1: found '3e5;-70'"),
+        ("3e5,-70,3\n", "line 1: found '3e5,-70,3'"),
+        ("3e5,-70\n3e5,-70\n", "1 nodes stand there twice"),
         ("3e5,-70\n3e5\n", "line 2: found '3e5', expected two numbers"),
         ("3e5,-70\n3e5,cold\n", "line 2: found '3e5,cold'"),
         ("-3e5,-70\n", "dh = -300000; expected a positive number"),

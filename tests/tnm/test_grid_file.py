@@ -50,6 +50,10 @@ def test_signals_come_back(path):
         for bad in (90, -91, [3, 90]):
             with pytest.raises(IndexError, match="of 90"):
                 grid.signals[bad]
+        assert grid.signals[...].shape == (90, 6, 18501)
+        for bad in ([1.5], True, "a", 1.5):
+            with pytest.raises(TypeError, match="whole numbers, slices or masks"):
+                grid.signals[bad]
         with pytest.raises(IndexError, match="mask of shape"):
             grid.signals[np.ones(3, bool)]
         with pytest.raises(KeyError, match="global index"):
@@ -111,7 +115,7 @@ def test_export(path, folder):
         assert plain["celsius"].shape == (18501,)
     with pytest.raises(StoreError, match="exists already"):
         export(path, out)
-    with pytest.raises(StoreError, match="holds 90 samples, none from 90 on"):
+    with pytest.raises(StoreError, match="holds samples 0 … 89; found first 90"):
         export(path, folder / "none.h5", first=90)
 
 
@@ -126,6 +130,9 @@ def test_settings_from_toml(folder):
 @pytest.mark.parametrize(
     "settings, words",
     [
+        ({"out": ""}, "out is empty"),
+        ({"wall_time": -1.0}, "wall_time -1; expected a time"),
+        ({"commit_seconds": float("nan")}, "commit_seconds nan"),
         ({"precision": -1.0}, "precision -1; expected 0"),
         ({"compression": 12}, "compression 12; expected a gzip level"),
         ({"nodes": "a.csv", "subset": "C"}, "both nodes a.csv and subset C"),

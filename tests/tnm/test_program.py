@@ -33,6 +33,8 @@ def test_holds_come_on_the_way_down():
         ({"low_celsius": -300.0}, "-273.15 < low_celsius"),
         ({"grid_high_celsius": 1700.0}, "output grid -250 … 1700 °C"),
         ({"step": 0.0}, "grid step 0 K"),
+        ({"step": 1e-5}, "a grid of 185,000,001 points; at most 1,000,000"),
+        ({"cooling_rates": ()}, "no cooling or no heating rates"),
         ({"holds": ((50.0, 1.0), (60.0, 1.0))}, "hold at 60 °C; expected between -250 and 50 °C"),
         ({"holds": ((50.0, -1.0),)}, "hold of -1 min"),
     ],

@@ -8,6 +8,7 @@ from scipy.integrate import solve_ivp
 from scipy.stats import qmc
 
 from hpctools.tnm import Hold, ParameterError, Program, ProgramError, simulate, simulate_windows, windows
+from hpctools.tnm.backends import BackendError
 from hpctools.tnm.grid import PAPER
 from hpctools.tnm.model import GAS_CONSTANT, reference_temperature, transition_width
 
@@ -198,6 +199,19 @@ def test_far_beyond_the_box(x, beta):
         simulate_windows([[-79.21, 38.3e3 * GAS_CONSTANT, 0.5, 0.05]], resolution=100.0)
 
 
+@pytest.mark.parametrize("celsius", [300.0, 500.0, 800.0, 1600.0])
+def test_a_hold_in_the_liquid_changes_nothing(celsius):
+    held = simulate(ORDINARY[:3], Program(holds=(Hold(celsius, 1.0),)))
+    assert np.abs(held - simulate(ORDINARY[:3])).max() < 5e-4
+
+
+@pytest.mark.parametrize("low, high", [(180.0, 190.0), (-200.0, -190.0), (600.0, 700.0)])
+def test_a_narrow_grid_is_cut_out(low, high):
+    cut = simulate(ORDINARY[:1], Program(grid_low_celsius=low, grid_high_celsius=high))
+    first = round((low + 250) * 10)
+    assert cut == pytest.approx(simulate(ORDINARY[:1])[:, :, first : first + cut.shape[2]], abs=2e-5)
+
+
 def test_shapes_and_types():
     assert simulate(ORDINARY[0]).shape == (1, 6, 18501)
     assert simulate(ORDINARY[0]).dtype == np.float32
@@ -238,7 +252,7 @@ def test_same_whatever_the_threads(monkeypatch):
     monkeypatch.setenv("HPCTOOLS_THREADS", "3")
     assert np.array_equal(one, simulate_windows(parameters).values)
     monkeypatch.setenv("HPCTOOLS_THREADS", "many")
-    with pytest.raises(ValueError, match="HPCTOOLS_THREADS is 'many'"):
+    with pytest.raises(BackendError, match="HPCTOOLS_THREADS is 'many'"):
         simulate_windows(parameters)
 
 
@@ -266,6 +280,8 @@ def test_programs_that_miss_the_transition_are_refused():
         simulate(ORDINARY[:2], Program(low_celsius=30.0))
     with pytest.raises(ParameterError, match=r"sample 0 .*no equilibrium liquid at 190 °C.*higher high_celsius"):
         simulate(ORDINARY[:2], Program(high_celsius=190.0))
+    with pytest.raises(ParameterError, match="no equilibrium liquid at 300 °C"):  # never leaves the glass
+        simulate([[-45.0429, 340000, 1, 1]], Program(cooling_rates=(10,), high_celsius=300))
     with pytest.raises(ParameterError, match="sample 0"):
         simulate([[-18.0, 1.9e6, 0.5, 0.5]])  # T100 near 10,000 K
     with pytest.raises(ParameterError, match=r"expected \(n, 4\)"):
