@@ -154,6 +154,7 @@ def file_table(path: str) -> str:
 def next_commands(path: str) -> str:
     """What to try next."""
     commands = {
+        "source .venv/bin/activate": "the environment of make run",
         f"python analysis/tnm_signals.py {path} --sample 0 7": "scans, features, cooling-rate law",
         f"python analysis/tnm_grid_map.py {path}": "the state space and its subsets",
         "python -m hpctools.tnm --dry-run": "plan of all 13,752,261 samples",

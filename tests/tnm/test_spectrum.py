@@ -59,3 +59,7 @@ def test_tables():
         lo, hi = tables.limits[row]
         assert np.all(z[:lo] < Z_FROZEN) and np.all(z[hi:] > Z_EQUILIBRIUM)
     assert tables.limits[1, 0] == n and tables.limits[-1, 1] == 0
+
+
+def test_number_of_modes():
+    assert [modes(beta, default_spacing(beta))[0].size for beta in (0.2, 0.5, 0.9)] == [101, 50, 38]
