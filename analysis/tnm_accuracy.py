@@ -5,7 +5,7 @@
     python analysis/tnm_accuracy.py --samples 1000 --method fine                 # simulate by finer steps
 
 Samples: the 16 corners of the box, then a Sobol sequence over it (activation energy 2e5 … 12e5 J/mol, ln A
-by the rule of `ln_a_limits`, x and beta 0.2 … 1). Six scans a sample: cooling at 0.5, 1, 2, 5, 10, 20 K/min,
+by the rule of hpctools.tnm.grid, x and beta 0.2 … 1). Six scans a sample: cooling at 0.5, 1, 2, 5, 10, 20 K/min,
 heating at 10 K/min. What is demanded of each scan, CpN_max being the maximum of its continuous curve:
 
 * CpN_max <= 20: max |dCpN| <= 1e-3 max(1, CpN_max - 5) at every point of the grid;
@@ -37,7 +37,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-GAS_CONSTANT = 8.314462618  # J/(mol K)
+from hpctools.tnm.grid import PAPER
+from hpctools.tnm.model import GAS_CONSTANT
+
 RATES = np.array([0.5, 1.0, 2.0, 5.0, 10.0, 20.0]) / 60.0  # K/s
 HEATING = 10.0 / 60.0  # K/s
 GRID = np.linspace(-250.0, 1600.0, 18501) + 273.15  # K
@@ -62,28 +64,13 @@ class Result:
     peak_temperature: Array = field(default_factory=lambda: np.full(6, np.nan))  # [K]
 
 
-def ln_a_limits(energy: float) -> tuple[float, float]:
-    """Range of ln A at an activation energy [J/mol]: ln A = ln 100 - energy/(R T100).
-
-    T100 runs from that of ln A = -630 at 12e5 J/mol to the solution of T100 + c R T100**2/energy = 1873.15 K,
-    c such that ln A = -18 at 2e5 J/mol.
-    """
-    ln100 = math.log(100.0)
-    cold = 12e5 / GAS_CONSTANT / (ln100 + 630.0)
-    hot = 2e5 / GAS_CONSTANT / (ln100 + 18.0)
-    c = (GRID[-1] - hot) * (2e5 / GAS_CONSTANT) / hot**2
-    a = c * GAS_CONSTANT / energy
-    top = (math.sqrt(1.0 + 4.0 * a * GRID[-1]) - 1.0) / (2.0 * a)
-    return ln100 - energy / (GAS_CONSTANT * cold), ln100 - energy / (GAS_CONSTANT * top)
-
-
 def corners() -> Array:
     """The 16 corners of the box, (16, 4)."""
     return np.array(
         [
             (ln_a, energy, x, beta)
             for energy in (2e5, 12e5)
-            for ln_a in ln_a_limits(energy)
+            for ln_a in PAPER.ln_a_limits(energy)
             for x in (0.2, 1.0)
             for beta in (0.2, 1.0)
         ]
@@ -96,7 +83,7 @@ def draw(n: int, seed: int = 0) -> Array:
 
     u = qmc.Sobol(4, seed=seed).random_base2(max(1, math.ceil(math.log2(max(n, 2)))))[:n]
     energy = 2e5 + 10e5 * u[:, 0]
-    ends = np.array([ln_a_limits(e) for e in energy]).reshape(-1, 2)
+    ends = np.column_stack(PAPER.ln_a_limits(energy))
     ln_a = ends[:, 0] + (ends[:, 1] - ends[:, 0]) * u[:, 1]
     inner = np.column_stack([ln_a, energy, 0.2 + 0.8 * u[:, 2], 0.2 + 0.8 * u[:, 3]])
     return np.concatenate([corners(), inner])

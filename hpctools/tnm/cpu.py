@@ -34,6 +34,7 @@ import numpy as np
 from numba import njit
 
 from .backends import BackendError
+from .model import GAS_CONSTANT
 from .spectrum import MAX_MODES, TableStack
 
 STENCIL = 6
@@ -106,7 +107,7 @@ def _scan(
     heating scan on grid_low + step i (K); summary (6,): see the constants above.
     """
     ln_a = sample[0]
-    theta = sample[1] / 8.314462618
+    theta = sample[1] / GAS_CONSTANT
     # steps as fine as bursts need are finer than dull scans need
     ease = max(EASE_LEAST, min(EASE, EASE - EASE_SLOPE * (sample[3] / sample[2] - EASE_SHARPNESS)))
     cooling_change = change[0] * ease

@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpctools.tnm._direct_kernel import hermite_slope, march
+from hpctools.tnm.model import GAS_CONSTANT
 
-GAS_CONSTANT = 8.314462618  # J/(mol K)
 LOWEST, HIGHEST = 23.15, 1873.15  # K, the limits -250 and 1600 degrees Celsius of the program
 Array = NDArray[np.float64]
 

@@ -76,13 +76,17 @@ class Ranges:
         t100 = self.dh_low / GAS_CONSTANT / (LN_TAU_REFERENCE - self.ln_a_high)
         return float((self.edge_kelvin - t100) * self.dh_low / (GAS_CONSTANT * t100**2))
 
+    def ln_a_limits(self, dh: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest ln A at some Δh* (J/mol), those of the axis or between."""
+        dh = np.asarray(dh, float)
+        t_low = self.dh_high / GAS_CONSTANT / (LN_TAU_REFERENCE - self.ln_a_low)
+        t_high = self.edge(dh, self.edge_coefficient)
+        return LN_TAU_REFERENCE - dh / (GAS_CONSTANT * t_low), LN_TAU_REFERENCE - dh / (GAS_CONSTANT * t_high)
+
     @cached_property
     def ln_a(self) -> NDArray[np.float64]:
         """ln A (dh_points, ln_a_points)."""
-        t_low = self.dh_high / GAS_CONSTANT / (LN_TAU_REFERENCE - self.ln_a_low)
-        low = LN_TAU_REFERENCE - self.dh / (GAS_CONSTANT * t_low)
-        high = LN_TAU_REFERENCE - self.dh / (GAS_CONSTANT * self.edge(self.dh, self.edge_coefficient))
-        return np.linspace(low, high, self.ln_a_points, axis=1)
+        return np.linspace(*self.ln_a_limits(self.dh), self.ln_a_points, axis=1)
 
 
 PAPER = Ranges()

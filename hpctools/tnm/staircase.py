@@ -20,7 +20,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-GAS_CONSTANT = 8.314462618  # J/(mol K)
+from .model import GAS_CONSTANT
+
 HEATING_RATE = 10.0 / 60.0  # K/s
 COOLING_RATES = tuple(q / 60.0 for q in (0.5, 1.0, 2.0, 5.0, 10.0, 20.0))  # K/s, the paper's table 1
 

@@ -14,12 +14,10 @@ updates are counted by a host build of the C++ kernel, so a compiler is needed.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 
 import numpy as np
 from numba import njit
-from tnm_gpu import COUNTED, FLOPS, work
+from tnm_gpu import COUNTED, FLOPS, least, work
 
 from hpctools.tnm import simulate, simulate_windows
 from hpctools.tnm.cpu import thread_count
@@ -35,17 +33,6 @@ def _multiply_adds(a, b, c, rounds):
         for i in range(a.size):
             a[i] = a[i] * b[i] + c[i]
     return a[0]
-
-
-def best(action: Callable[[], object], repeats: int) -> float:
-    """Seconds of the fastest of some calls."""
-    action()
-    spent = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        action()
-        spent.append(time.perf_counter() - started)
-    return min(spent)
 
 
 def draw(n: int, x: tuple[float, float] = (0.2, 1.0), beta: tuple[float, float] = (0.2, 1.0)) -> np.ndarray:
@@ -86,7 +73,7 @@ def main() -> None:
         def windowed(parameters: np.ndarray = parameters) -> None:
             simulate_windows(parameters, backend=options.backend)
 
-        rates = [len(parameters) / best(action, options.repeats) for action in (windowed, full)]
+        rates = [len(parameters) / least(action, options.repeats) for action in (windowed, full)]
         seconds[name] = 1 / rates[1]
         ratio = rates[1] / threads * PAPER_SECONDS
         print(f"| {name} | {rates[0]:,.0f} | {rates[1]:,.0f} | {ratio:,.0f} |")
@@ -97,8 +84,8 @@ def floor(core_seconds: float, parameters: np.ndarray, out: np.ndarray) -> None:
     """Print what arithmetic and memory alone would take, beside a core's seconds a sample."""
     counts = dict(zip(COUNTED, work(parameters), strict=True))
     a, b, c = (np.full(1024, value) for value in (0.5, 0.999, 1e-3))
-    rate = 2 * 1024 * 20_000 / best(lambda: _multiply_adds(a, b, c, 20_000), 5)
-    fill = out.nbytes / best(lambda: out.fill(0.0), 5)
+    rate = 2 * 1024 * 20_000 / least(lambda: _multiply_adds(a, b, c, 20_000), 5)
+    fill = out.nbytes / least(lambda: out.fill(0.0), 5)
     flops = {name: counts[name] * cost for name, cost in zip(COUNTED, FLOPS, strict=True)}
     modes, total = flops["mode updates"] / rate, sum(flops.values()) / rate
     memory = 6 * 18501 * 4 / fill

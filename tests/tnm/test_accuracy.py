@@ -21,8 +21,8 @@ def judge():
 
 
 def test_box(judge):
-    assert judge.ln_a_limits(2e5) == pytest.approx((-101.2, -18.0), abs=0.05)
-    assert judge.ln_a_limits(12e5) == pytest.approx((-630.0, -86.9), abs=0.05)
+    assert judge.PAPER.ln_a_limits(2e5) == pytest.approx((-101.2, -18.0), abs=0.05)
+    assert judge.PAPER.ln_a_limits(12e5) == pytest.approx((-630.0, -86.9), abs=0.05)
     samples = judge.draw(64)
     assert samples.shape == (80, 4)
     assert len({tuple(row) for row in samples.tolist()}) == 80

@@ -10,7 +10,7 @@ from scipy.stats import qmc
 from hpctools.tnm import Hold, ParameterError, Program, ProgramError, simulate, simulate_windows, windows
 from hpctools.tnm.backends import BackendError
 from hpctools.tnm.grid import PAPER
-from hpctools.tnm.model import GAS_CONSTANT, reference_temperature, transition_width
+from hpctools.tnm.model import GAS_CONSTANT, transition_width
 
 ORDINARY = np.array(
     [
@@ -27,8 +27,7 @@ def box(n: int, low: float = 0.2, seed: int = 0) -> np.ndarray:
     """Sobol points over the box of the paper, x and β from `low` to 1."""
     u = qmc.Sobol(4, seed=seed).random(n)
     dh = 2e5 + 1e6 * u[:, 0]
-    t_low, t_high = reference_temperature(-630.0, 12e5), PAPER.edge(dh, PAPER.edge_coefficient)
-    cold, hot = (np.log(100) - dh / (GAS_CONSTANT * t) for t in (t_low, t_high))
+    cold, hot = PAPER.ln_a_limits(dh)
     return np.column_stack([cold + (hot - cold) * u[:, 1], dh, low + (1 - low) * u[:, 2], low + (1 - low) * u[:, 3]])
 
 
