@@ -54,14 +54,14 @@ class Module:
             "-include", str(shim), "-x", "c++", "-", "-o", str(library),
         ]  # fmt: skip
         subprocess.run(command, input=code, text=True, check=True)
-        self.library = ctypes.CDLL(str(library))
+        self.compiled = ctypes.CDLL(str(library))
 
     def get_function(self, name: str) -> Any:
-        kernel = getattr(self.library, name)
+        kernel = getattr(self.compiled, name)
         kernel.restype = None
 
         def register(name: str) -> ctypes.c_uint:
-            return ctypes.c_uint.in_dll(self.library, name)
+            return ctypes.c_uint.in_dll(self.compiled, name)
 
         def launch(grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...]) -> None:
             for value in arguments:
