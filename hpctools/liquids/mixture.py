@@ -1,0 +1,108 @@
+"""Binary mixtures of Kob and Andersen: their pair potentials and the number of particles.
+
+Lennard-Jones (Kob & Andersen, Phys. Rev. E 51 (1995) 4626) and its purely repulsive truncation (Weeks,
+Chandler & Andersen, J. Chem. Phys. 54 (1971) 5237). Both are truncated at a cut-off of each pair and
+shifted to zero there; the force is not shifted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+TAU_MD = 1 / np.sqrt(48)
+"""(m σ_AA²/48 ε_AA)^½ in τ_LJ: the unit of time of Ciarella et al., Mach. Learn.: Sci. Technol. 4 (2023) 025010."""
+
+MCT_TEMPERATURES = {
+    "LJ": {1.2: 0.90, 1.4: 1.87, 1.6: 3.53, 1.8: 5.10},
+    "WCA": {1.2: 0.74, 1.4: 1.77, 1.6: 3.49, 1.8: 5.10},
+}
+"""Critical temperatures of mode-coupling theory in ε_AA/k_B by potential and density (table 1 of the same paper)."""
+
+
+class MixtureError(ValueError):
+    """A mixture or a state of it that makes no sense."""
+
+    user_error = True
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """An 80 : 20 mixture of A and B with equal masses.
+
+    Attributes
+    ----------
+    name : "LJ" or "WCA".
+    cutoff_factor : the cut-off of each pair in units of its own σ.
+    """
+
+    name: str
+    cutoff_factor: float
+    species = ("A", "B")
+    fractions = (0.8, 0.2)
+
+    @cached_property
+    def epsilon(self) -> np.ndarray:
+        """(2, 2) depths of the wells in ε_AA."""
+        return np.array([[1.0, 1.5], [1.5, 0.5]])
+
+    @cached_property
+    def sigma(self) -> np.ndarray:
+        """(2, 2) diameters in σ_AA."""
+        return np.array([[1.0, 0.8], [0.8, 0.88]])
+
+    @cached_property
+    def cutoff(self) -> np.ndarray:
+        """(2, 2) cut-offs in σ_AA."""
+        return self.cutoff_factor * self.sigma
+
+    def counts(self, density: float, box_length: float) -> tuple[int, int]:
+        """Particles of A and of B in a cubic box of this length (σ_AA) at this number density (σ_AA⁻³).
+
+        Raises MixtureError where the density asks for a fraction of a particle, since the run would then
+        be at another density than its name says, or where the box is too small for the potential.
+        """
+        total = density * box_length**3
+        if not (density > 0 and box_length > 0) or abs(total - round(total)) > 1e-6 * max(total, 1.0):
+            raise MixtureError(f"density {density:g} in a box of length {box_length:g} makes {total:g} particles; "
+                               "expected a whole number")
+        if box_length < 2 * self.cutoff.max():
+            raise MixtureError(f"box length {box_length:g}; expected at least twice the longest cut-off, "
+                               f"{2 * self.cutoff.max():g}")
+        b = round(self.fractions[1] * round(total))
+        return round(total) - b, b
+
+    def pair_energy(self, r: np.ndarray, a: int, b: int) -> np.ndarray:
+        """Energy of a pair of species a and b (0: A, 1: B) at distance r (σ_AA), in ε_AA."""
+        def unshifted(distance: np.ndarray | float) -> np.ndarray:
+            sixth = (self.sigma[a, b] / np.asarray(distance, float)) ** 6
+            return 4 * self.epsilon[a, b] * (sixth**2 - sixth)
+
+        return np.where(r < self.cutoff[a, b], unshifted(r) - unshifted(self.cutoff[a, b]), 0.0)
+
+
+MIXTURES = {"LJ": Mixture("LJ", 2.5), "WCA": Mixture("WCA", 2 ** (1 / 6))}
+
+
+def mixture(name: str) -> Mixture:
+    """The mixture of this name; raises MixtureError with the known names."""
+    try:
+        return MIXTURES[name]
+    except KeyError:
+        raise MixtureError(f"potential {name!r} is unknown; expected one of {', '.join(MIXTURES)}") from None
+
+
+def mct_temperature(potential: str, density: float) -> float:
+    """Critical temperature of mode-coupling theory in print, between the densities as a power law, in ε_AA/k_B.
+
+    Raises MixtureError outside ρ = 1.2 … 1.8, where nothing is in print.
+    """
+    table = MCT_TEMPERATURES[mixture(potential).name]
+    densities = np.array(sorted(table))
+    if not densities[0] <= density <= densities[-1]:
+        raise MixtureError(f"density {density:g}: a temperature in units of T_mct is known only for "
+                           f"{densities[0]:g} … {densities[-1]:g}; give the temperature itself")
+    values = np.log([table[d] for d in densities])
+    return float(np.exp(np.interp(np.log(density), np.log(densities), values)))
