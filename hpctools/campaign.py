@@ -26,6 +26,7 @@ from hpctools.world import World
 
 DONE, RUNNING, STARTED, WAITING, FAILED = "done", "running", "started", "waiting", "failed"
 _ERROR_FILE = "error.txt"
+_ENOUGH_FAILURES = 5  # one after the other, after which all others would probably fail too
 
 
 class CampaignError(Exception):
@@ -132,7 +133,8 @@ class Campaign:
         """Take tasks until none is left or this rank is asked to stop; returns the exit code.
 
         Each rank takes tasks of its own; ranks do not wait for each other. A task that fails leaves its
-        error in its working folder and is not tried again before `retry`; the others go on.
+        error in its working folder and is not tried again before `retry`; the others go on, unless several
+        fail one after the other.
 
         Parameters
         ----------
@@ -141,8 +143,12 @@ class Campaign:
         finished : called after each finished task.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        failed = 0
+        failed = in_a_row = 0
         for task in self.tasks:
+            if in_a_row == _ENOUGH_FAILURES:
+                print(f"the last {in_a_row} tasks all failed: the others are not tried; mend the cause and run again "
+                      "with the failed ones (--retry)", file=sys.stderr, flush=True)
+                return ERROR
             if stop.requested:
                 return STOPPED
             if self.product(task).exists():
@@ -162,9 +168,11 @@ class Campaign:
                     return STOPPED
                 except Exception as error:
                     failed += 1
+                    in_a_row += 1
                     (work / _ERROR_FILE).write_text(traceback.format_exc(), encoding="utf-8")
                     print(f"{task.name} failed: {error} (see {work / _ERROR_FILE})", file=sys.stderr, flush=True)
                     continue
+                in_a_row = 0
                 if not keep_work:
                     shutil.rmtree(work)
             finished(task, self.product(task))

@@ -96,6 +96,14 @@ def test_a_failure_is_told_and_stops_nothing_else(tmp_path, stop, capsys):
     assert mended.run(World(), stop, retry=True) == COMPLETE
 
 
+def test_many_failures_one_after_the_other_end_the_run(tmp_path, stop, capsys):
+    more = [Task(f"u{i}", 1.0, fail) for i in range(9)]
+    campaign = Campaign(tmp_path, tasks(4, fail) + [Task("good", 1.0, write)] + more)
+    assert campaign.run(World(), stop) == ERROR
+    assert states(campaign) == [FAILED] * 4 + [DONE] + [FAILED] * 5 + [WAITING] * 4
+    assert "mend the cause" in capsys.readouterr().err
+
+
 def test_a_stopped_task_goes_on_later(tmp_path, stop):
     campaign = Campaign(tmp_path, [Task("a", 100.0, be_stopped, lambda folder: 0.25), Task("b", 1.0, fail)])
     assert campaign.run(World(), stop) == STOPPED
