@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 SCHEDULE = "schedule"  # prefix of the entries that describe the schedule in the first frame
-THERMO = ("potential_energy", "pressure", "temperature")
+THERMO = ("potential_energy", "pressure", "temperature", "samples")
+"""Means since the frame before (energy a particle), and of how many samples they are."""
 
 
 class TrajectoryError(Exception):
@@ -75,7 +76,8 @@ class Frame:
     positions : (N, 3) unwrapped positions in σ_AA, float64.
     species : (N,) index of the species, 0: A, 1: B.
     box_length : edge of the periodic cube in σ_AA.
-    thermo : potential energy a particle, pressure, temperature at this step.
+    thermo : means of potential energy a particle, pressure and temperature since the frame before, and the
+        number of samples in them (see THERMO).
     """
 
     step: int

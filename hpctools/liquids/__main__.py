@@ -1,0 +1,146 @@
+"""`python -m hpctools.liquids`: simulate states of binary mixtures, one or many."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from hpctools import config, stop, world
+
+from .engines import EngineError
+from .mixture import MixtureError
+from .state import State, StateError
+
+OVERVIEW = """Molecular dynamics of binary mixtures (Kob-Andersen Lennard-Jones and WCA), their structure and dynamics.
+
+    python -m hpctools.liquids run --potential LJ --density 1.2 --temperature 0.8 --out results/liquids
+    python -m hpctools.liquids campaign --out results/library --workers 2
+    mpiexec -n 64 python -m hpctools.liquids campaign design.toml --out library
+    python -m hpctools.liquids status --out results/library
+
+commands:
+    run         one state: equilibrate, produce, analyse; a record NAME.h5 in the folder --out
+    campaign    all states of a design, one a rank or process at a time; can be stopped and goes on
+    status      what of a campaign is done, running, waiting, and how many core-hours remain
+
+`COMMAND --help` lists its options. All quantities are in Lennard-Jones units: σ_AA, ε_AA, k_B = 1, τ_LJ.
+Exit codes: 0 complete, 75 stopped with work left (run the same command again), 2 usage, 1 error.
+"""
+
+RUN = """Simulate one state and write its record.
+
+Melts, equilibrates in NVT until a clock has counted enough structural relaxations, goes on in NVE at the mean energy,
+keeps frames at block-logarithmic times in a GSD trajectory (OVITO reads it), and writes S(k), F_s(k,t), g(r), MSD,
+energies and their errors to OUT/NAME.h5. A run that was cut off, by kill -9 too, goes on when the same command is
+given again.
+"""
+
+CAMPAIGN = """Simulate all states of a design; without a design the states of the shipped library.
+
+Any number of ranks, processes and jobs can work in the same folder at the same time; each takes one state at a time.
+A finished state is never run again. The design is a TOML file; see hpctools/liquids/design.py for its keys and
+hpctools/data/liquids/design.toml for an example.
+"""
+
+
+def _parser(command: str, text: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(f"python -m hpctools.liquids {command}", description=text,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", default="results/liquids", help="folder of the records (default results/liquids)")
+    return parser
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--wall-time", type=float, metavar="MIN", help="stop cleanly after this time [min]")
+    parser.add_argument("--keep", action="store_true", help="keep the trajectory of a finished state in OUT/work/NAME")
+    parser.add_argument("--retry", action="store_true", help="try states again that failed before")
+    parser.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S",
+                        help="a kill loses at most this much work [s] (default 60)")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+
+
+def run_command(arguments: list[str]) -> int:
+    """One state."""
+    parser = _parser("run", RUN)
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    _add_limits(parser)
+    config.add_arguments(parser, State)
+    given = parser.parse_args(arguments)
+    state = config.from_arguments(State, given, given.config)
+    from hpctools.campaign import Campaign
+
+    from .run import plan_text, task
+
+    if given.dry_run:
+        print(plan_text(state))
+        return stop.COMPLETE
+    job = task(state, checkpoint_seconds=given.checkpoint_seconds)
+    campaign = Campaign(Path(given.out), [job])
+    if campaign.product(job).exists():
+        print(f"{campaign.product(job)} is complete already: nothing to do")
+        return stop.COMPLETE
+    with stop.Stop(given.wall_time, 30.0) as stopping:
+        code = campaign.run(world.World(), stopping, keep_work=given.keep, retry=True)
+        if code == stop.STOPPED:
+            print(f"stopped ({stopping.reason}) with work left; run the same command again: it goes on")
+    if campaign.product(job).exists():
+        print(f"complete: {campaign.product(job)}")
+    return code
+
+
+def campaign_command(arguments: list[str]) -> int:
+    """All states of a design."""
+    parser = _parser("campaign", CAMPAIGN)
+    parser.add_argument("design", nargs="?", help="TOML file (default: the shipped library)")
+    parser.add_argument("--workers", type=int, default=1, help="processes on this machine, without MPI (default 1)")
+    parser.add_argument("--share", metavar="I/N", help="take only part I of N of the states, as one job of an array")
+    _add_limits(parser)
+    given = parser.parse_args(arguments)
+    ranks = world.start()
+    from .run import run_campaign
+
+    return run_campaign(given.design, Path(given.out), ranks, workers=given.workers, share=given.share,
+                        wall_time=given.wall_time, keep=given.keep, retry=given.retry,
+                        checkpoint_seconds=given.checkpoint_seconds, dry_run=given.dry_run)
+
+
+def status_command(arguments: list[str]) -> int:
+    """What is done and what is left."""
+    parser = _parser("status", "State of a campaign.")
+    parser.add_argument("design", nargs="?", help="TOML file (default: the shipped library)")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    given = parser.parse_args(arguments)
+    from hpctools.campaign import to_json
+
+    from .run import campaign_of
+
+    campaign = campaign_of(given.design, Path(given.out))
+    print(to_json(campaign) if given.json else campaign.table())
+    return stop.COMPLETE
+
+
+COMMANDS = {"run": run_command, "campaign": campaign_command, "status": status_command}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(OVERVIEW)
+        return stop.COMPLETE if arguments else stop.USAGE
+    if arguments[0] not in COMMANDS:
+        print(f"error: command {arguments[0]!r} is unknown; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return stop.USAGE
+    try:
+        return COMMANDS[arguments[0]](arguments[1:])
+    except (config.ConfigError, StateError, MixtureError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return stop.USAGE
+    except EngineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return stop.ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""What a simulation must remember to go on: its progress in one file, the particles in the engine's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .relaxation import RelaxationClock
+
+MELT, QUENCH, WAIT, EQUILIBRATE, PRODUCE, FINISHED = "melt", "quench", "wait", "equilibrate", "produce", "finished"
+
+
+class CheckpointError(Exception):
+    """A checkpoint that does not fit."""
+
+    user_error = True
+
+
+@dataclass
+class Mean:
+    """Running mean and variance of samples."""
+
+    samples: int = 0
+    total: float = 0.0
+    square: float = 0.0
+
+    def add(self, value: float) -> None:
+        """Take a sample in."""
+        self.samples += 1
+        self.total += value
+        self.square += value * value
+
+    @property
+    def value(self) -> float:
+        """The mean; NaN without samples."""
+        return self.total / self.samples if self.samples else math.nan
+
+    @property
+    def variance(self) -> float:
+        """The variance of a sample; NaN without samples."""
+        return max(0.0, self.square / self.samples - self.value**2) if self.samples else math.nan
+
+
+@dataclass
+class Progress:
+    """How far a simulation has come.
+
+    Attributes
+    ----------
+    stage, steps : what is going on, and for how many steps.
+    restart : name of the engine's restart file that belongs to it.
+    clock : state of the relaxation clock.
+    equilibration_steps : length of the finished equilibration (or waiting).
+    equilibrated : did the liquid relax often enough before production?
+    energy : total energy a particle in NVT, for the energy of the NVE run.
+    since_frame : means since the last frame: potential energy, pressure, temperature.
+    temperature : mean of the temperature in production.
+    first_energy, last_energy : total energy a particle at the first and the last frame.
+    frames : frames written.
+    relaxation_time : of the end of the equilibration by the clock, τ_LJ; NaN where it did not relax.
+    attempts : productions given up because the mean temperature was off.
+    saved_energy : total energy a particle when the restart file was written.
+    joins : by how much the energy a particle of each restart differed from it.
+    wall_seconds : time spent so far.
+    """
+
+    stage: str = MELT
+    steps: int = 0
+    restart: str = ""
+    clock: dict[str, Any] | None = None
+    equilibration_steps: int = 0
+    equilibrated: bool = True
+    energy: Mean = field(default_factory=Mean)
+    since_frame: list[Mean] = field(default_factory=lambda: [Mean() for _ in range(3)])
+    temperature: Mean = field(default_factory=Mean)
+    first_energy: float = math.nan
+    last_energy: float = math.nan
+    frames: int = 0
+    relaxation_time: float = math.nan
+    attempts: int = 0
+    saved_energy: float = math.nan
+    joins: list[float] = field(default_factory=list)
+    wall_seconds: float = 0.0
+
+
+def save(path: Path, progress: Progress, settings: str) -> None:
+    """Write the progress, whole or not at all. settings: the state's settings as TOML, for the comparison on load."""
+    table = dataclasses.asdict(progress)
+    origin = None if progress.clock is None else progress.clock["origin"]
+    if table["clock"] is not None:
+        table["clock"].pop("origin")
+    part = path.with_suffix(".part.npz")
+    np.savez(part, progress=json.dumps(table), settings=settings, origin=np.zeros(0) if origin is None else origin)
+    os.replace(part, path)
+
+
+def load(path: Path, settings: str) -> Progress | None:
+    """The progress of an earlier run of the same settings; None where there is none.
+
+    Raises CheckpointError where the settings were others.
+    """
+    if not path.exists():
+        return None
+    progress, found = _read(path)
+    if found != settings:
+        changed = sorted(set(found.splitlines()) ^ set(settings.splitlines()))
+        raise CheckpointError(f"{path.parent}: begun with other settings ({'; '.join(changed)}); "
+                              "take the same settings, or another folder, or remove this one")
+    return progress
+
+
+def load_any(path: Path) -> Progress | None:
+    """The progress of an earlier run whatever its settings, for tables of status; None where there is none."""
+    return _read(path)[0] if path.exists() else None
+
+
+def _read(path: Path) -> tuple[Progress, str]:
+    with np.load(path) as file:
+        table, found, origin = json.loads(str(file["progress"])), str(file["settings"]), file["origin"]
+    table["energy"] = Mean(**table["energy"])
+    table["temperature"] = Mean(**table["temperature"])
+    table["since_frame"] = [Mean(**entry) for entry in table["since_frame"]]
+    if table["clock"] is not None:
+        table["clock"]["origin"] = origin if origin.size else None
+    return Progress(**table), found
+
+
+def clock_of(progress: Progress, wave_number: float) -> RelaxationClock:
+    """The relaxation clock as it stood."""
+    return RelaxationClock(wave_number, progress.clock)

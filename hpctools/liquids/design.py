@@ -1,0 +1,96 @@
+"""A design: many states in a TOML file.
+
+    # settings of all states, keys as the options of `run`
+    [settings]
+    box_length = 10.0
+
+    # each table is the product of its lists
+    [[states]]
+    potentials = ["LJ", "WCA"]
+    densities = [1.2, 1.4]
+    relative_temperatures = [0.6, 1.0, 2.0]   # in units of T_mct; or: temperatures = [0.5, 1.0]
+    max_temperature = 15.0                    # warmer ones are left out
+    seeds = [1, 2]
+    protocol = "liquid"
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpctools import config
+
+from .mixture import mct_temperature
+from .state import State
+
+KEYS = ("potentials", "densities", "relative_temperatures", "temperatures", "max_temperature", "seeds", "protocol")
+SHIPPED = Path(__file__).parent.parent / "data" / "liquids" / "design.toml"
+
+# Steps a second of one core by density, and relaxation times by T/T_mct: for estimates of cost only.
+_DENSITIES = (1.2, 1.6, 1.8)
+_SPEED = {"LJ": (1800.0, 1100.0, 850.0), "WCA": (7000.0, 4000.0, 3200.0)}
+_RELATIVE_T = (0.5, 0.55, 0.6, 0.667, 0.8, 0.9, 1.1, 2.2)
+_TAU = (1200.0, 200.0, 50.0, 12.0, 4.0, 2.2, 1.2, 0.35)
+_OBSERVING = 60.0  # seconds to analyse the trajectory
+
+
+def read_design(path: str | Path) -> list[State]:
+    """The states of a design in its order; raises ConfigError and the errors of a state, naming the table."""
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise config.ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise config.ConfigError(f"{path}: is not TOML: {error}") from error
+    unknown = sorted(set(content) - {"settings", "states"})
+    if unknown or not content.get("states"):
+        raise config.ConfigError(f"{path}: found {', '.join(content) or 'nothing'}; expected [[states]] tables and, "
+                                 "if wanted, one [settings] table")
+    settings = config.check(State, content.get("settings", {}), f"{path}: settings")
+    return [state for number, table in enumerate(content["states"], 1)
+            for state in _expand(table, settings, f"{path}: states table {number}")]
+
+
+def _expand(table: dict[str, Any], settings: dict[str, Any], source: str) -> list[State]:
+    """The states of one table."""
+    unknown = sorted(set(table) - set(KEYS))
+    if unknown:
+        raise config.ConfigError(f"{source}: unknown key {unknown[0]!r}. Known keys: {', '.join(KEYS)}")
+    if ("temperatures" in table) == ("relative_temperatures" in table):
+        raise config.ConfigError(f"{source}: expected either temperatures or relative_temperatures")
+    states = []
+    key = "temperatures" if "temperatures" in table else "relative_temperatures"
+    lists = [table.get("potentials", [State.potential]), table.get("densities", [State.density]), table[key],
+             table.get("seeds", [State.seed])]
+    if not all(isinstance(entry, list) for entry in lists):
+        raise config.ConfigError(f"{source}: potentials, densities, {key} and seeds must be lists")
+    for potential, density, value, seed in itertools.product(*lists):
+        temperature = value if key == "temperatures" else round(value * mct_temperature(potential, density), 6)
+        if temperature > table.get("max_temperature", math.inf):
+            continue
+        given = {"potential": potential, "density": density, "temperature": temperature, "seed": seed,
+                 "protocol": table.get("protocol", State.protocol)}
+        states.append(dataclasses.replace(State(), **settings, **config.check(State, given, source)))
+    return states
+
+
+def cost(state: State) -> float:
+    """Estimated seconds of a state on one core: a guide for the order and the length of a campaign."""
+    # near T_mct relaxation times of all these states fall on one curve of T/T_mct
+    relative = 2 * state.temperature / state.melt  # the melt is at 2 T_mct, or at T where that is warmer
+    tau = math.exp(np.interp(relative, _RELATIVE_T, np.log(_TAU)))
+    if state.protocol == "glass":
+        time = state.least_production + (state.quench_time + state.waiting_time) / math.sqrt(state.temperature)
+    else:
+        time = (max(0.2 * state.least_production, state.equilibration_relaxations * tau)
+                + max(state.least_production, state.production_relaxations * tau))
+    speed = np.interp(state.density, _DENSITIES, _SPEED[state.potential])
+    size = sum(state.mixture.counts(state.density, state.length)) / (1000 * state.density)
+    return time / state.step / float(speed) * size + _OBSERVING

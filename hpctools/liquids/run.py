@@ -1,0 +1,123 @@
+"""One state from its settings to its record, and the tasks of a campaign."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from hpctools.campaign import Campaign, Task
+from hpctools.config import ConfigError
+from hpctools.progress import duration
+from hpctools.stop import COMPLETE, STOPPED, Stop
+from hpctools.world import World
+
+from . import engines
+from .checkpoint import EQUILIBRATE, FINISHED, MELT, PRODUCE, QUENCH, WAIT
+from .design import SHIPPED, cost, read_design
+from .simulation import CHECKPOINT, TRAJECTORY, Simulation
+from .state import State
+
+_CHILD = "HPCTOOLS_CAMPAIGN_WORKER"  # set in processes that another one has started
+
+
+def run_state(state: State, folder: Path, product: Path, stop: Stop, *, show: bool = True,
+              checkpoint_seconds: float = 60.0) -> None:
+    """Simulate a state in a folder and write its record; goes on where an earlier run was cut off.
+
+    Raises campaign.Stopped when asked to stop before the end, engines.EngineError where the run breaks.
+    """
+    from .observe import observe
+
+    simulation = Simulation(state, folder, stop, show=show, checkpoint_seconds=checkpoint_seconds)
+    simulation.run()
+    observe(folder / TRAJECTORY, product, simulation.history())
+
+
+def share_done(state: State, folder: Path) -> float:
+    """Share of a state's steps that its folder holds, roughly."""
+    from .checkpoint import load_any
+
+    done = load_any(folder / CHECKPOINT)
+    if done is None:
+        return 0.0
+    if done.stage == FINISHED:
+        return 0.99
+    tau = None if done.relaxation_time != done.relaxation_time else done.relaxation_time
+    production = state.schedule(tau).total_steps
+    before = max(done.equilibration_steps, int(0.2 * production))
+    if done.stage in (MELT, QUENCH, WAIT, EQUILIBRATE):
+        return min(0.25, done.steps / (before + production))
+    assert done.stage == PRODUCE
+    return (before + done.steps) / (before + production)
+
+
+def task(state: State, *, show: bool = True, checkpoint_seconds: float = 60.0) -> Task:
+    """The state as a task of a campaign."""
+    return Task(state.name, cost(state),
+                partial(run_state, state, show=show, checkpoint_seconds=checkpoint_seconds),
+                partial(share_done, state))
+
+
+def plan_text(state: State) -> str:
+    """What a run of this state will do, for people."""
+    a, b = state.mixture.counts(state.density, state.length)
+    seconds = cost(state)
+    return "\n".join((
+        f"state      {state.name}: {a} A and {b} B in a cube of {state.length:g} σ_AA",
+        f"steps      of {state.step:.4g} τ_LJ; production at least {state.least_production:,.0f} τ_LJ"
+        + (f" or {state.production_relaxations:g} relaxation times" if state.protocol == "liquid" else ""),
+        f"frames     {len(state.schedule(None).steps()):,} or some more, "
+        f"about {len(state.schedule(None).steps()) * (a + b) * 24 / 1e6:,.0f} MB while it runs",
+        f"engine     {engines.choose(state.engine).NAME}",
+        f"time       about {duration(seconds)} on one core",
+    ))  # fmt: skip
+
+
+def campaign_of(design: str | None, out: Path, share: str | None = None,
+                checkpoint_seconds: float = 60.0) -> Campaign:
+    """The campaign of a design (None: the shipped library) in a folder, or the part I/N of it."""
+    states = read_design(design or SHIPPED)
+    if share is not None:
+        part, _, parts = share.partition("/")
+        if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+            raise ConfigError(f"--share {share}: expected I/N with 1 ≤ I ≤ N, for example 3/8")
+        states = states[int(part) - 1 :: int(parts)]
+    return Campaign(out, [task(state, show=False, checkpoint_seconds=checkpoint_seconds) for state in states])
+
+
+def run_campaign(design: str | None, out: Path, world: World, *, workers: int = 1, share: str | None = None,
+                 wall_time: float | None = None, keep: bool = False, retry: bool = False,
+                 checkpoint_seconds: float = 60.0, dry_run: bool = False) -> int:
+    """The states of a design on all ranks, or on so many local processes; returns the exit code."""
+    campaign = campaign_of(design, out, share, checkpoint_seconds)
+    if world.rank == 0:
+        print(campaign.table(every=dry_run), flush=True)
+    if dry_run:
+        return COMPLETE
+    if workers > 1 and world.size > 1:
+        raise ConfigError("--workers is for one process that starts others; under mpiexec each rank is a worker")
+    children = [
+        subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env={**os.environ, _CHILD: "1"})
+        for _ in range(workers - 1 if _CHILD not in os.environ else 0)
+    ]
+
+    def tell(task: Task, product: Path) -> None:
+        summary = campaign.summary()
+        print(f"finished {task.name}: {summary['done']:.0f} of {len(campaign.tasks)} states, about "
+              f"{summary['remaining core-hours']:.1f} core-hours remain", flush=True)
+
+    with Stop(wall_time, 30.0) as stop:
+        codes = [campaign.run(world, stop, keep_work=keep, retry=retry, finished=tell)]
+        told = False
+        while any(child.poll() is None for child in children):
+            if stop.requested and not told:
+                told = True
+                for child in children:
+                    child.terminate()
+            time.sleep(0.2)
+        codes += [child.wait() for child in children]
+    return STOPPED if STOPPED in codes else max(codes)

@@ -1,0 +1,176 @@
+"""The run of a state: killed and stopped runs go on, nothing is lost or doubled, and the record tells the truth."""
+
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpctools.campaign import Stopped
+from hpctools.liquids import checkpoint, simulation
+from hpctools.liquids.frames import Trajectory
+from hpctools.liquids.record import Record
+from hpctools.liquids.simulation import CHECKPOINT, TRAJECTORY, Simulation
+from hpctools.liquids.state import State, StateError
+from hpctools.stop import Stop
+
+SMALL = {"potential": "WCA", "density": 1.2, "temperature": 1.0, "particles": 200, "melt_time": 2.0, "blocks": 8,
+         "equilibration_relaxations": 4.0, "production_relaxations": 10.0, "production_time": 20.0,
+         "temperature_tolerance": 0.5}
+
+
+@pytest.fixture
+def stop():
+    with Stop() as made:
+        yield made
+
+
+def options(settings: dict) -> list[str]:
+    return [word for key, value in settings.items() for word in (f"--{key.replace('_', '-')}", str(value))]
+
+
+def command(folder: Path, settings: dict, *more: str) -> list[str]:
+    return [sys.executable, "-m", "hpctools.liquids", "run", "--out", str(folder), "--keep",
+            "--checkpoint-seconds", "0.05", *options(settings), *more]
+
+
+def test_a_whole_run_keeps_every_frame(tmp_path, stop):
+    state = State(**SMALL)
+    run = Simulation(state, tmp_path, stop, show=False)
+    run.run()
+    with Trajectory(tmp_path / TRAJECTORY) as trajectory:
+        assert trajectory.complete
+        assert trajectory.schedule.total_steps * state.step >= state.least_production
+        thermo = [frame.thermo for frame in trajectory.frames()]
+        assert sum(entry["samples"] for entry in thermo) > trajectory.schedule.total_steps / simulation.SAMPLE_STEPS
+    history = run.history()
+    assert history["relaxed_in_equilibration"] and history["relaxations_in_equilibration"] >= 4
+    assert abs(history["last_energy"] - history["first_energy"]) < 2e-3
+    assert history["nvt_energy"] == pytest.approx(history["first_energy"], abs=1e-6)
+    # nothing is left to do
+    again = Simulation(state, tmp_path, stop, show=False)
+    again.run()
+    assert again.done.wall_seconds == run.done.wall_seconds
+
+
+class StopAfter:
+    """Asks to stop when it has been looked at so many times."""
+
+    reason = "test"
+
+    def __init__(self, looks: int) -> None:
+        self.left = looks
+
+    @property
+    def requested(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def test_stops_and_goes_on_in_every_stage(tmp_path):
+    state = State(**{**SMALL, "protocol": "glass", "temperature": 0.4, "quench_time": 5.0, "waiting_time": 5.0})
+    stages = set()
+    for _ in range(200):
+        run = Simulation(state, tmp_path, StopAfter(25), show=False)
+        try:
+            run.run()
+            break
+        except Stopped:
+            stages.add(run.done.stage)
+    assert stages == {"melt", "quench", "wait", "produce"}
+    assert len(run.done.joins) > 5
+    assert max(map(abs, run.done.joins)) < 1e-6
+    with Trajectory(tmp_path / TRAJECTORY) as trajectory:
+        assert [frame.step for frame in trajectory.frames()] == trajectory.schedule.steps().tolist()
+    assert not run.done.equilibrated
+    assert len(list(tmp_path.glob("restart-*"))) == 1
+
+
+def test_goes_on_after_kill_9_at_five_random_times(tmp_path):
+    settings = {**SMALL, "particles": 400, "production_time": 150.0, "frames_per_decade": 6}
+    state = State(**settings)
+    work = tmp_path / "work" / state.name
+    rng = random.Random(8)
+    kills = 0
+    while kills < 5:
+        process = subprocess.Popen(command(tmp_path, settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = (work / CHECKPOINT).stat().st_mtime_ns if (work / CHECKPOINT).exists() else 0
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:  # until this process has gone on a little
+            if (work / CHECKPOINT).exists() and (work / CHECKPOINT).stat().st_mtime_ns > before:
+                break
+            time.sleep(0.01)
+        assert process.poll() is None, "the run ended before it could be killed: make it longer"
+        time.sleep(rng.uniform(0.0, 0.3))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kills += 1
+    last = subprocess.run(command(tmp_path, settings), capture_output=True, text=True, check=False)
+    assert last.returncode == 0, last.stderr
+    record = Record.load(tmp_path / f"{state.name}.h5")
+    assert record.attributes["restarts"] >= 5
+    assert record.attributes["worst_join"] < 1e-6
+    assert abs(record.attributes["total_energy_drift"]) < 2e-3
+    with Trajectory(work / TRAJECTORY) as trajectory:
+        steps = [frame.step for frame in trajectory.frames()]
+        assert steps == trajectory.schedule.steps().tolist()
+        # a frame written twice from different states would jump: particles move by less than this in a step
+        first = [trajectory.frame(index) for index in range(len(steps) - 1)]
+        for one, other in itertools.pairwise(first):
+            reach = 8.0 * (other.step - one.step) * state.step + 1e-4
+            assert np.abs(other.positions - one.positions).max() < reach
+
+
+def test_wall_time_stops_with_75_and_the_same_command_goes_on(tmp_path):
+    settings = {**SMALL, "production_time": 4000.0}
+    stopped = subprocess.run(command(tmp_path, settings, "--wall-time", "0.55"), capture_output=True, text=True,
+                             check=False)
+    assert stopped.returncode == 75, stopped.stderr
+    assert "run the same command again" in stopped.stdout
+    state = State(**settings)
+    done = checkpoint.load_any(tmp_path / "work" / state.name / CHECKPOINT)
+    assert done is not None and done.steps > 0
+
+
+def test_other_settings_in_the_same_folder_are_refused(tmp_path, stop):
+    Simulation(State(**SMALL), tmp_path, stop, show=False).run()
+    with pytest.raises(checkpoint.CheckpointError, match=r"temperature = 1\.1"):
+        Simulation(State(**{**SMALL, "temperature": 1.1}), tmp_path, stop)
+
+
+def test_a_damaged_restart_is_noticed(tmp_path, stop):
+    stop.reason = "test"
+    state = State(**SMALL)
+    with pytest.raises(Stopped):
+        Simulation(state, tmp_path, stop, show=False).run()
+    done = checkpoint.load_any(tmp_path / CHECKPOINT)
+    done.saved_energy += 1e-4
+    checkpoint.save(tmp_path / CHECKPOINT, done, simulation.dump_toml(state))
+    with pytest.raises(Exception, match="when the file was written"):
+        Simulation(state, tmp_path, stop, show=False).run()
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"temperature": -1.0}, "temperature -1"),
+    ({"density": float("nan")}, "density nan"),
+    ({"blocks": 2}, "at least 4"),
+    ({"protocol": "glass", "temperature": 9.0}, "nothing to quench"),
+])  # fmt: skip
+def test_settings_without_sense(change, message):
+    with pytest.raises(StateError, match=message):
+        State(**{**SMALL, **change})
+
+
+def test_usage_errors_are_one_line():
+    for words, message in ((["run", "--density", "1.23"], "whole number"), (["observe-it"], "unknown"),
+                           (["run", "--potential", "LJ", "--temperature", "-2"], "positive")):
+        result = subprocess.run([sys.executable, "-m", "hpctools.liquids", *words], capture_output=True, text=True,
+                                check=False)
+        assert result.returncode == 2 and message in result.stderr, result.stderr
+        assert result.stderr.count("\n") == 1
