@@ -88,7 +88,7 @@ class _Reader:
 def measure(trajectory: Trajectory, settings: Observation, world: World) -> tuple[Structure, Dynamics, np.ndarray]:
     """The averages of a trajectory, summed over the ranks: structure, dynamics, and thermodynamic values.
 
-    The last are (n_blocks, 3): potential energy, pressure, temperature, mean of each block's static frames.
+    The last are (n_blocks, 3): potential energy a particle, pressure, temperature, means over each block.
     Complete on rank 0 only. Raises TrajectoryError for an unfinished or damaged trajectory.
     """
     reader = _Reader(trajectory)
@@ -101,23 +101,26 @@ def measure(trajectory: Trajectory, settings: Observation, world: World) -> tupl
     some = grid.part(collective)
     structure = Structure(schedule.n_blocks, grid, len(reader.counts), settings.bin_width)
     dynamics = Dynamics(schedule, wave_numbers(bounds[-1] / length**3), some, len(reader.counts))
-    thermo = np.zeros((schedule.n_blocks, len(THERMO)))
+    sums = np.zeros((schedule.n_blocks, len(THERMO)))  # of values times samples, and of samples
+    own = [int(block) for block in np.array_split(np.arange(schedule.n_blocks), world.size)[world.rank]]
     static = static_offsets(schedule, settings.static_frames)
 
     def looked_at(block: int, row: int, with_static: bool) -> Origin:
         """Read a frame and add what belongs to its configuration alone."""
         frame = reader.frame(block, row)
+        # a frame tells the means since the frame before; that of a block's start lies in the block before
+        if (owner := max(block - (row == 0), 0)) in own:
+            samples = frame.thermo["samples"]
+            sums[owner] += np.array([*(samples * frame.thermo[name] for name in THERMO[:-1]), samples])
         fractional = frame.positions / length
         if with_static:
             density = scattering.densities(fractional, bounds, grid.n)
             structure.add(block, fractional, bounds, density)
-            thermo[block] += np.array([frame.thermo[name] for name in THERMO]) / len(static)
             density = density[rows].copy()
         else:
             density = scattering.densities(fractional, bounds, some.n)
         return Origin(frame.positions - frame.positions.mean(axis=0), density)
 
-    own = [int(block) for block in np.array_split(np.arange(schedule.n_blocks), world.size)[world.rank]]
     origins: dict[int, Origin] = {}
 
     def between(block: int, now: Origin) -> None:
@@ -136,10 +139,10 @@ def measure(trajectory: Trajectory, settings: Observation, world: World) -> tupl
     if origins:
         for block in range(max(origins) + 1, schedule.n_blocks + 1):
             between(block, looked_at(block, 0, False))
-    for array in (structure.factor, structure.counts, structure.frames, dynamics.self_part, dynamics.collective,
-                  thermo):
+    for array in (structure.factor, structure.counts, structure.frames, dynamics.self_part, dynamics.collective, sums):
         _sum_on_first(array, world)
-    return structure, dynamics, thermo
+    with np.errstate(invalid="ignore"):  # ranks other than 0 lack blocks
+        return structure, dynamics, sums[:, :-1] / sums[:, -1:]
 
 
 def _sum_on_first(array: np.ndarray, world: World) -> None:

@@ -81,14 +81,14 @@ class Simulation:
         state, done = self.state, self.done
         return {
             "potential": state.potential, "density": state.density, "temperature": state.temperature,
-            "seed": state.seed, "protocol": state.protocol, "engine": self.engine_name, "dt": state.step,
+            "seed": state.seed, "protocol": state.protocol, "engine": self.engine_name,
             "equilibration_time": done.equilibration_steps * state.step,
             "relaxations_in_equilibration": self._clock.count,
             "clock_relaxation_time": done.relaxation_time,
             "relaxed_in_equilibration": done.equilibrated,
             "nvt_energy": done.energy.value, "first_energy": done.first_energy, "last_energy": done.last_energy,
             "restarts": len(done.joins), "worst_join": max(map(abs, done.joins), default=0.0),
-            "mean_temperature": done.temperature.value, "productions_given_up": done.attempts,
+            "productions_given_up": done.attempts,
             "wall_seconds": done.wall_seconds,
         }  # fmt: skip
 
