@@ -168,7 +168,7 @@ def test_settings_without_sense(change, message):
 
 
 def test_usage_errors_are_one_line():
-    for words, message in ((["run", "--density", "1.23"], "whole number"), (["observe-it"], "unknown"),
+    for words, message in ((["run", "--density", "1.2345"], "whole number"), (["observe-it"], "unknown"),
                            (["run", "--potential", "LJ", "--temperature", "-2"], "positive")):
         result = subprocess.run([sys.executable, "-m", "hpctools.liquids", *words], capture_output=True, text=True,
                                 check=False)
