@@ -1,0 +1,184 @@
+"""Many records together: which of them are in equilibrium, and where the main peak of S_AA lies.
+
+    library = Library.load("hpctools/data/liquids/library")
+    for entry in library.entries:
+        entry.verdict.usable, entry.k_peak, entry.record.self_at(entry.k_peak)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .crystal import THRESHOLD
+from .dynamics import peak_estimate
+from .mixture import mct_temperature
+from .record import Record
+
+SHIPPED = Path(__file__).parent.parent / "data" / "liquids" / "library"
+BEFORE, AFTER = 10.0, 40.0
+"""Relaxation times of the equilibration and of the production, at least, of a liquid in equilibrium."""
+AGEING_LIMIT = 4.0  # χ² a point between the halves of a run; neighbouring points are correlated
+_PEAK_RANGE = 0.45  # around the maximum of S_AA that is fitted by a parabola, in σ_AA⁻¹
+
+
+class LibraryError(Exception):
+    """Records that cannot be used together."""
+
+    user_error = True
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a record may be used for.
+
+    Attributes
+    ----------
+    equilibrated : the run was long enough before and during production, and its halves agree.
+    glass : quenched, or too slow to relax: kept as a glass, as Ciarella et al. (2023) do.
+    crystal : part of the system has crystallised; the record is kept out of training.
+    reasons : what was found, in words.
+    """
+
+    equilibrated: bool
+    glass: bool
+    crystal: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Is it a liquid or a glass, and no crystal?"""
+        return not self.crystal and (self.equilibrated or self.glass)
+
+
+def judge(record: Record) -> Verdict:
+    """The verdict on a record."""
+    found = record.attributes
+    tau, _ = record.relaxation_at(peak_estimate(found["density"]))
+    slowest = float(np.max(tau))  # NaN where one of the species does not relax
+    reasons = []
+    quenched = found["protocol"] == "glass"
+    if quenched:
+        reasons.append("quenched")
+    if not slowest * BEFORE <= found["equilibration_time"]:
+        reasons.append(f"equilibrated for {found['equilibration_time'] / slowest:.1f} relaxation times, expected "
+                       f"{BEFORE:g}" if math.isfinite(slowest) else "does not relax within the run")
+    if not slowest * AFTER <= found["duration"] and math.isfinite(slowest):
+        reasons.append(f"production of {found['duration'] / slowest:.1f} relaxation times, expected {AFTER:g}")
+    chi = found["ageing_chi_square"]
+    ages = found["ageing_points"] > 0 and chi > AGEING_LIMIT
+    if ages:
+        reasons.append(f"the halves of the run differ (χ² = {chi:.1f} a point)")
+    crystal = float(np.max(record.bond_order[:, 2])) > THRESHOLD
+    if crystal:
+        reasons.append("part of it has crystallised")
+    equilibrated = not reasons
+    return Verdict(equilibrated, quenched or not math.isfinite(slowest), crystal, tuple(reasons))
+
+
+def peak_of(record: Record) -> tuple[float, float]:
+    """Position of the main peak of S_AA (σ_AA⁻¹) by a weighted parabola through the shells around it, and its error."""
+    k, s, error = record.shell_k, record.structure_factor[:, 0], record.structure_factor_error[:, 0]
+    expected = peak_estimate(record.attributes["density"])
+    near = np.flatnonzero((record.shell_vectors > 0) & (np.abs(k - expected) < 1.0))
+    top = k[near[np.argmax(s[near])]]
+    fitted = near[np.abs(k[near] - top) <= _PEAK_RANGE]
+    if len(fitted) < 4 or not np.all(error[fitted] > 0):
+        raise LibraryError(f"{record.path}: {len(fitted)} shells with errors around the peak of S_AA, expected 4 or "
+                           "more; take shells of width 0.2 or less")
+    coefficients, covariance = np.polyfit(k[fitted] - top, s[fitted], 2, w=1 / error[fitted], cov="unscaled")
+    a, b, _ = coefficients
+    slope = np.array([b / (2 * a * a), -1 / (2 * a), 0.0])  # of the vertex -b/2a
+    return float(top - b / (2 * a)), float(math.sqrt(slope @ covariance @ slope))
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A record with its verdict and its place in the library.
+
+    Attributes
+    ----------
+    k_peak : k_p in σ_AA⁻¹, smoothed over the temperatures of the same potential and density.
+    relative_temperature : T/T_mct with T_mct as in print.
+    """
+
+    record: Record
+    verdict: Verdict
+    k_peak: float
+
+    @property
+    def potential(self) -> str:
+        """LJ or WCA."""
+        return str(self.record.attributes["potential"])
+
+    @property
+    def density(self) -> float:
+        """Number density in σ_AA⁻³."""
+        return float(self.record.attributes["density"])
+
+    @property
+    def temperature(self) -> float:
+        """Temperature in ε_AA/k_B."""
+        return float(self.record.attributes["temperature"])
+
+    @cached_property
+    def relative_temperature(self) -> float:
+        """T/T_mct."""
+        return self.temperature / mct_temperature(self.potential, self.density)
+
+    @property
+    def state(self) -> tuple[str, float, float]:
+        """Potential, density and temperature: what several seeds have in common."""
+        return self.potential, self.density, self.temperature
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """Records of several states, ordered by potential, density, temperature and seed."""
+
+    entries: tuple[Entry, ...]
+
+    @classmethod
+    def load(cls, *folders: str | Path) -> Library:
+        """All records (*.h5) of some folders, by default the shipped ones. Raises LibraryError if there are none."""
+        places = [Path(folder) for folder in folders] or [SHIPPED]
+        paths = sorted({path for place in places for path in place.glob("*.h5")})
+        if not paths:
+            raise LibraryError(f"no records (*.h5) in {', '.join(map(str, places))}; make some with "
+                               "python -m hpctools.liquids campaign")
+        return cls.of(Record.load(path) for path in paths)
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Library:
+        """A library of these records."""
+        def key(record: Record) -> tuple[str, float, float, int]:
+            found = record.attributes
+            return found["potential"], found["density"], found["temperature"], found["seed"]
+
+        ordered = sorted(records, key=key)
+        peaks = _smooth_peaks(ordered)
+        return cls(tuple(Entry(record, judge(record), peak) for record, peak in zip(ordered, peaks, strict=True)))
+
+    @property
+    def usable(self) -> list[Entry]:
+        """Liquids in equilibrium and glasses, without crystals and what failed."""
+        return [entry for entry in self.entries if entry.verdict.usable]
+
+
+def _smooth_peaks(records: list[Record]) -> list[float]:
+    """k_p of each record from a weighted parabola in ln T through those of its potential and density."""
+    measured = np.array([peak_of(record) for record in records])
+    groups = [(r.attributes["potential"], r.attributes["density"]) for r in records]
+    found = np.zeros(len(records))
+    for group in set(groups):
+        rows = np.array([row for row, other in enumerate(groups) if other == group])
+        x = np.log([records[row].attributes["temperature"] for row in rows])
+        degree = min(2, len(np.unique(x)) - 1)
+        fit = np.polyfit(x, measured[rows, 0], degree, w=1 / np.maximum(measured[rows, 1], 1e-4))
+        found[rows] = np.polyval(fit, x)
+    return [float(value) for value in found]
