@@ -1,0 +1,187 @@
+"""`python -m hpctools.glasses`: make glasses, one or a whole design."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from hpctools import config, stop, world
+
+from .protocol import PROTOCOLS
+
+HELP = """Melt-quench simulations of oxide glasses, and their pair correlation functions.
+
+    python -m hpctools.glasses quench --composition 60SiO2-20B2O3-20Na2O --protocol fast
+    python -m hpctools.glasses design glasses.toml          the design of the shipped data set
+    python -m hpctools.glasses campaign glasses.toml --out results/glasses --workers 2
+    python -m hpctools.glasses status glasses.toml --out results/glasses
+    python -m hpctools.glasses show results/glasses/records/SiO2_s1.h5
+
+Each command has --help. Work can be stopped (signals USR1, USR2, TERM, INT; the end of a Slurm job; --wall-time) or
+killed, and goes on when the same command is run again. Exit codes: 0 complete, 75 stopped with work left, 2 usage,
+1 error.
+"""
+
+QUENCH = """Make one glass: melt, quench, relax, measure.
+
+    python -m hpctools.glasses quench --composition 60SiO2-20B2O3-20Na2O --dry-run
+    python -m hpctools.glasses quench --composition 80SiO2-20BaO --protocol fast --seed 2 --out results/ba
+    mpiexec -n 8 python -m hpctools.glasses quench --composition SiO2 --atoms 10000 --out results/large
+
+Settings come from the command line, else from --config FILE (TOML, keys as the options with underscores), else from
+the protocol. The folder --out holds the run, and record.h5 when it is finished; its trajectories (*.lammpstrj) open
+in OVITO. Under mpiexec all ranks share the one glass.
+"""
+
+CAMPAIGN = """Make all glasses of a design file, one process a glass.
+
+    python -m hpctools.glasses campaign glasses.toml --out results/glasses --dry-run
+    python -m hpctools.glasses campaign glasses.toml --out results/glasses --workers 2
+    mpiexec -n 64 python -m hpctools.glasses campaign glasses.toml --out results/glasses
+
+Any number of runners may work in one folder at the same time, on one machine or on many: each takes a glass that
+nobody else has. Finished glasses are never made again; interrupted ones go on.
+"""
+
+_RAW = argparse.RawDescriptionHelpFormatter
+
+
+def quench_command(arguments: list[str]) -> int:
+    """One glass."""
+    from .job import QuenchJob, from_arguments
+
+    parser = argparse.ArgumentParser("python -m hpctools.glasses quench", description=QUENCH, formatter_class=_RAW)
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="named settings (default standard)")
+    parser.add_argument("--out", metavar="FOLDER", help="folder of the run (default results/NAME)")
+    _add_run_options(parser)
+    config.add_arguments(parser, QuenchJob)
+    given = parser.parse_args(arguments)
+    ranks = world.start()
+    job = from_arguments(given, given.config)
+    from . import single
+
+    return single.run(job, given.out, ranks, sys.argv, given.wall_time, given.margin, given.dry_run)
+
+
+def campaign_command(arguments: list[str]) -> int:
+    """A design."""
+    parser = argparse.ArgumentParser("python -m hpctools.glasses campaign", description=CAMPAIGN, formatter_class=_RAW)
+    parser.add_argument("design", help="TOML file of glasses (see: python -m hpctools.glasses design --help)")
+    parser.add_argument("--out", default="results/glasses", help="folder of the campaign (default results/glasses)")
+    parser.add_argument("--workers", type=int, default=1, help="processes to start here (default 1)")
+    parser.add_argument("--retry", action="store_true", help="try glasses again that failed before")
+    _add_run_options(parser)
+    given = parser.parse_args(arguments)
+    if given.workers < 1:
+        parser.error(f"--workers {given.workers}; expected 1 or more")
+    ranks = world.start()
+    from . import campaign, design
+
+    tasks, folder = design.read(given.design), campaign.Folder(Path(given.out))
+    if ranks.rank == 0:
+        print(campaign.plan_text(folder, tasks, max(ranks.size, given.workers)), flush=True)
+    if given.dry_run:
+        return stop.COMPLETE
+    if given.workers > 1:
+        if ranks.size > 1:
+            parser.error("--workers is for one process; mpiexec has started several")
+        words = _without_workers(arguments)
+        return campaign.run_workers([sys.executable, "-m", "hpctools.glasses", "campaign", *words], given.workers)
+    code = campaign.run(folder, tasks, sys.argv, wall_time=given.wall_time, margin=given.margin, retry=given.retry)
+    return int(ranks.max(code))
+
+
+def _without_workers(arguments: list[str]) -> list[str]:
+    """The arguments of each worker: without the number of workers, and without --retry, which the first has done."""
+    words, skip = [], False
+    for word in arguments:
+        if skip or word == "--retry" or word.startswith("--workers="):
+            skip = False
+        elif word == "--workers":
+            skip = True
+        else:
+            words.append(word)
+    return words
+
+
+def status_command(arguments: list[str]) -> int:
+    """Where a campaign stands."""
+    parser = argparse.ArgumentParser("python -m hpctools.glasses status", description="Where a campaign stands.")
+    parser.add_argument("design")
+    parser.add_argument("--out", default="results/glasses", help="folder of the campaign (default results/glasses)")
+    parser.add_argument("--all", action="store_true", help="list the finished and waiting glasses too")
+    given = parser.parse_args(arguments)
+    from . import campaign, design
+
+    print(campaign.status(campaign.Folder(Path(given.out)), design.read(given.design), given.all))
+    return stop.COMPLETE
+
+
+def design_command(arguments: list[str]) -> int:
+    """The shipped design as a file."""
+    from . import design
+
+    parser = argparse.ArgumentParser("python -m hpctools.glasses design", formatter_class=_RAW,
+                                     description="Write the design of the shipped data set; edit it for your own.\n\n"
+                                                 + (design.__doc__ or ""))
+    parser.add_argument("file", help="TOML file to write")
+    given = parser.parse_args(arguments)
+    if Path(given.file).exists():
+        print(f"error: {given.file} exists already: remove it or choose another name", file=sys.stderr)
+        return stop.ERROR
+    Path(given.file).write_text(design.shipped_toml(), encoding="utf-8")
+    print(given.file)
+    return stop.COMPLETE
+
+
+def show_command(arguments: list[str]) -> int:
+    """What a record says."""
+    parser = argparse.ArgumentParser("python -m hpctools.glasses show", description="Structure of finished glasses.")
+    parser.add_argument("records", nargs="+", help="record files")
+    given = parser.parse_args(arguments)
+    from . import record
+
+    for path in given.records:
+        print(record.summary(record.read(path)))
+    return stop.COMPLETE
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--wall-time", type=float, metavar="MINUTES", help="stop cleanly after this time")
+    parser.add_argument("--margin", type=float, default=60.0, metavar="SECONDS",
+                        help="time kept for closing before the wall time (default 60)")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+
+
+COMMANDS = {"quench": quench_command, "campaign": campaign_command, "status": status_command,
+            "design": design_command, "show": show_command}  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(HELP, end="")
+        return stop.COMPLETE if arguments else stop.USAGE
+    if arguments[0] not in COMMANDS:
+        print(f"error: command {arguments[0]!r} is unknown; expected one of {', '.join(COMMANDS)} (--help)",
+              file=sys.stderr)
+        return stop.USAGE
+    try:
+        return COMMANDS[arguments[0]](arguments[1:])
+    except Exception as error:
+        if not getattr(error, "user_error", False):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return stop.USAGE if arguments[0] in ("quench", "campaign", "status") and _of_usage(error) else stop.ERROR
+
+
+def _of_usage(error: Exception) -> bool:
+    """Is it the command line or a settings file that is wrong?"""
+    return isinstance(error, (config.ConfigError, ValueError))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

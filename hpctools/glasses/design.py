@@ -1,0 +1,153 @@
+"""Designs: many glasses to make, in a TOML file, and the design of the shipped data set.
+
+    protocol = "standard"          # settings of all glasses, as in a job file
+    seeds = [1, 2, 3]
+
+    [[glass]]
+    composition = "60SiO2-20B2O3-20Na2O"
+
+    [[glass]]
+    composition = "SiO2"
+    protocol = "slow"              # settings of this glass alone
+    seeds = [1]
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .composition import Composition, CompositionError, parse
+from .forcefield import DEFAULT, ForceFieldError, load
+from .job import QuenchJob, make
+
+
+class DesignError(ValueError):
+    """A design file that cannot be used."""
+
+    user_error = True
+
+
+@dataclass(frozen=True)
+class Task:
+    """One glass and seed of a design; the name is that of its files."""
+
+    name: str
+    job: QuenchJob
+
+
+def read(path: str | Path) -> list[Task]:
+    """The tasks of a design file: all glasses with their first seed, then all with their second, and so on.
+
+    Raises DesignError, and what the settings of a job raise.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DesignError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DesignError(f"{path}: is not TOML: {error}") from error
+    glasses = table.pop("glass", [])
+    if not isinstance(glasses, list) or not glasses:
+        raise DesignError(f"{path}: no [[glass]] entries")
+    found: list[tuple[int, int, Task]] = []
+    for index, entry in enumerate(glasses):
+        for order, task in enumerate(_tasks({**table, **entry}, f"{path}, glass {index + 1}")):
+            found.append((order, index, task))
+    tasks = [task for _, _, task in sorted(found, key=lambda item: item[:2])]
+    names = [task.name for task in tasks]
+    if double := {name for name in names if names.count(name) > 1}:
+        raise DesignError(f"{path}: {sorted(double)[0]} stands there twice")
+    return tasks
+
+
+def _tasks(values: dict[str, Any], source: str) -> Iterator[Task]:
+    values = dict(values)
+    protocol, seeds = values.pop("protocol", "standard"), values.pop("seeds", [1])
+    if "composition" not in values:
+        raise DesignError(f"{source}: no composition")
+    if not isinstance(seeds, list) or not seeds:
+        raise DesignError(f"{source}: seeds: found {seeds!r}, expected a list of whole numbers")
+    for seed in seeds:
+        job = make(protocol, {**values, "seed": seed}, source)
+        yield Task(task_name(job, protocol), job)
+
+
+def task_name(job: QuenchJob, protocol: str) -> str:
+    """Composition, what is unusual, and seed: "60SiO2-20B2O3-20Na2O_slow_s1"."""
+    unusual = [] if protocol == "standard" else [protocol]
+    if job.field != DEFAULT:
+        unusual.append(Path(job.field).stem)
+    if job.atoms is not None:
+        unusual.append(f"n{job.atoms}")
+    return "_".join([str(parse(job.composition)), *unusual, f"s{job.seed}"])
+
+
+# K = [SiO2]/[B2O3] and R = [Na2O]/[B2O3] of the glasses without dopants: four-fold boron over its whole course
+SERIES = ((1, 0.5), (1, 1.0), (2, 0.25), (2, 0.5), (2, 0.75), (2, 1.0), (2, 1.5), (3, 0.5), (3, 1.0), (3, 2.0),
+          (4, 0.75), (4, 1.25), (6, 1.5))  # fmt: skip
+DOPANTS = ("BaO", "ZnO", "TiO2")
+SILICA_LEVELS = (2, 10, 20)  # mol % of a dopant in silica
+BASE_LEVELS = (2, 10, 20)  # mol % in 60-20-20
+RANGES = ((1.0, 6.0), (0.3, 2.0), (2.0, 20.0))  # K, R, mol % of dopant: filled by a Sobol sequence
+FILL = 6  # glasses a dopant in these ranges
+MOST_SODIUM = 35.0  # mol % Na2O, beyond which melts hardly form glasses
+SLOW = ("SiO2", "60SiO2-20B2O3-20Na2O", "54SiO2-18B2O3-18Na2O-10BaO", "54SiO2-18B2O3-18Na2O-10ZnO",
+        "54SiO2-18B2O3-18Na2O-10TiO2", "40SiO2-40B2O3-20Na2O")  # fmt: skip
+LARGE = ("SiO2", "60SiO2-20B2O3-20Na2O")
+LARGE_ATOMS = 3000
+
+
+def shipped() -> list[Composition]:
+    """The glasses of the shipped data set: corners, series in R and K, and a space-filling rest."""
+    found = [parse("SiO2")]
+    found += [sodium_borosilicate(k, r) for k, r in SERIES]
+    for dopant in DOPANTS:
+        found += [parse(f"{100 - x}SiO2-{x}{dopant}") for x in SILICA_LEVELS]
+        found += [sodium_borosilicate(3, 1, dopant, x) for x in BASE_LEVELS]
+        found += _fill(dopant, found)
+    return found
+
+
+def sodium_borosilicate(k: float, r: float, dopant: str = "", percent: float = 0.0) -> Composition:
+    """The glass with K = [SiO2]/[B2O3], R = [Na2O]/[B2O3] and some mol % of a dopant, rounded to 0.1 mol %."""
+    boron = (100 - percent) / (1 + k + r)
+    parts = {"B2O3": round(boron, 1), "Na2O": round(r * boron, 1)}
+    rest = 100 - percent - sum(parts.values())
+    text = f"{rest:.1f}SiO2-" + "-".join(f"{value}{oxide}" for oxide, value in parts.items())
+    return parse(text + (f"-{percent:g}{dopant}" if percent else ""))
+
+
+def _fill(dopant: str, taken: list[Composition]) -> list[Composition]:
+    """Glasses spread over RANGES by a Sobol sequence, those left out that the force field refuses."""
+    from scipy.stats import qmc
+
+    found: list[Composition] = []
+    for point in qmc.Sobol(3, rng=DOPANTS.index(dopant)).random_base2(6):
+        k, r, percent = (low + u * (high - low) for u, (low, high) in zip(point, RANGES))
+        glass = sodium_borosilicate(k, r, dopant, round(percent))
+        try:
+            load(DEFAULT, glass)
+        except (ForceFieldError, CompositionError):
+            continue
+        if glass["Na2O"] <= MOST_SODIUM and glass not in taken and glass not in found:
+            found.append(glass)
+        if len(found) == FILL:
+            break
+    return found
+
+
+def shipped_toml() -> str:
+    """The design of the shipped data set as a TOML file."""
+    lines = ['protocol = "standard"', "seeds = [1, 2, 3]"]
+    for glass in shipped():
+        lines += ["", "[[glass]]", f'composition = "{glass}"']
+    for composition in SLOW:
+        lines += ["", "[[glass]]", f'composition = "{composition}"', 'protocol = "slow"', "seeds = [1]"]
+    for composition in LARGE:
+        lines += ["", "[[glass]]", f'composition = "{composition}"', f"atoms = {LARGE_ATOMS}", "seeds = [1]"]
+    return "\n".join(lines) + "\n"

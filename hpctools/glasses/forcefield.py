@@ -1,0 +1,264 @@
+"""Force fields as data: a TOML file a field, resolved for a glass.
+
+A field file has the tables `charges` and `coulomb`; a table for each short-range form it uses (`pedone`, `buck`,
+`mie`, see `potentials`); `three_body`; and `variables`, `limits` and `warnings` where parameters depend on the glass.
+Any number may be an expression of the oxides' mol % and of the variables. Own files are named by their path.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import potentials
+from .composition import MASSES, ORDER, OXIDES, Composition
+from .expression import ExpressionError, evaluate
+
+FOLDER = Path(__file__).with_name("fields")
+DEFAULT = "bmp-shrm"
+PARAMETERS = {
+    "pedone": ("D", "a", "r0", "C"),
+    "buck": ("A", "rho", "C"),
+    "mie": ("epsilon", "sigma", "repulsive", "attractive"),
+}
+"""The parameters of each short-range form, in the order of LAMMPS."""
+_TABLES = {"title", "references", "note", "charges", "coulomb", "variables", "limits", "warnings", "three_body"}
+
+
+class ForceFieldError(ValueError):
+    """A field that does not exist, cannot be read, or does not serve a glass."""
+
+    user_error = True
+
+
+@dataclass(frozen=True)
+class Term:
+    """A short-range term of a pair: its form, parameters in LAMMPS' order, and cut-off in Å."""
+
+    form: str
+    parameters: tuple[float, ...]
+    cutoff: float
+
+    def __call__(self, r: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Energy (eV) and force (eV/Å) at distances r (Å)."""
+        r = np.asarray(r, float)
+        energy, force = potentials.SHORT_RANGE[self.form](r, *self.parameters)
+        return np.where(r < self.cutoff, energy, 0.0), np.where(r < self.cutoff, force, 0.0)
+
+
+@dataclass(frozen=True)
+class ThreeBody:
+    """half_k (θ - theta0)² e^{-(r1 + r2)/ρ} with the apex in the middle; eV/rad², degrees, Å, Å."""
+
+    ends: tuple[str, str]
+    apex: str
+    half_k: float
+    theta0: float
+    rho: float
+    cutoff: float
+
+
+@dataclass(frozen=True)
+class Field:
+    """A force field with all its numbers for one glass.
+
+    Attributes
+    ----------
+    name : of the file.
+    charges : element -> e, for the elements of the glass.
+    pairs : pair ("Si", "O") -> its short-range terms; pairs without any have an empty tuple.
+    three_body : the three-body terms of the elements present.
+    damping, cutoff : of the damped shifted-force Coulomb term, 1/Å and Å.
+    variables : values of the composition's variables that were used.
+    warnings : what to know about this field in this glass.
+    source : text of the file.
+    """
+
+    name: str
+    title: str
+    charges: dict[str, float]
+    pairs: dict[tuple[str, str], tuple[Term, ...]]
+    three_body: tuple[ThreeBody, ...]
+    damping: float
+    cutoff: float
+    variables: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    source: str = ""
+
+    def pair(self, a: str, b: str, r: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Energy (eV) and force (eV/Å) of two atoms at distances r (Å): Coulomb and short range."""
+        energy, force = potentials.dsf(r, self.charges[a] * self.charges[b], self.damping, self.cutoff)
+        for term in self.pairs[pair_of(a, b)]:
+            more = term(r)
+            energy, force = energy + more[0], force + more[1]
+        return energy, force
+
+
+def pair_of(a: str, b: str) -> tuple[str, str]:
+    """The pair in the order of the oxides, oxygen last: ("Si", "O"), ("Si", "B")."""
+    order = ORDER + ("O",)
+    return (a, b) if order.index(a) <= order.index(b) else (b, a)
+
+
+def pairs_of(elements: tuple[str, ...]) -> list[tuple[str, str]]:
+    """All pairs of the elements, like ones included, each in the order of `pair_of`."""
+    ordered = sorted(elements, key=(ORDER + ("O",)).index)
+    return [(a, b) for i, a in enumerate(ordered) for b in ordered[i:]]
+
+
+def available() -> list[str]:
+    """Names of the fields that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name: str, glass: Composition) -> Field:
+    """The field `name` (of the package, or the path of a TOML file) with its numbers for a glass.
+
+    Raises ForceFieldError: no such field; a file with unknown or missing entries; elements that it lacks; a glass
+    outside its limits; charges that do not make the glass neutral.
+    """
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    try:
+        source = path.read_text(encoding="utf-8")
+        table = tomllib.loads(source)
+    except FileNotFoundError:
+        close = difflib.get_close_matches(name, available(), n=1)
+        guess = f" Did you mean {close[0]}?" if close else ""
+        raise ForceFieldError(f"no force field {name!r}.{guess} There are {', '.join(available())}, or give the path "
+                              "of a .toml file") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ForceFieldError(f"{path}: cannot be read: {error}") from error
+    return _Resolver(path, table, glass).field(source)
+
+
+class _Resolver:
+    """Reads one field file for one glass; variables are worked out when a parameter asks for them."""
+
+    def __init__(self, path: Path, table: dict[str, Any], glass: Composition) -> None:
+        self.path, self.table, self.glass = path, table, glass
+        self.variables: dict[str, float] = {}
+        unknown = set(table) - _TABLES - set(PARAMETERS)
+        if unknown:
+            raise ForceFieldError(f"{path}: unknown table {sorted(unknown)[0]!r}; known are "
+                                  f"{', '.join(sorted(_TABLES | set(PARAMETERS)))}")
+
+    def field(self, source: str) -> Field:
+        charges_of_all = self._part(self.table, "charges")
+        elements = self.glass.elements
+        lacking = [element for element in elements if element not in charges_of_all]
+        if lacking:
+            raise ForceFieldError(f"{self.path.stem} has no {lacking[0]}, which {self.glass} needs; it knows "
+                                  f"{', '.join(charges_of_all)}")
+        charges = {element: self._number(charges_of_all, element, "charges") for element in elements}
+        coulomb = self._part(self.table, "coulomb")
+        if coulomb.get("style") != "dsf":
+            raise ForceFieldError(f"{self.path}: coulomb: style {coulomb.get('style')!r}; expected 'dsf'")
+        pairs = self._pairs(elements)
+        field = Field(
+            self.path.stem, str(self.table.get("title", self.path.stem)), charges, pairs, self._three_body(elements),
+            self._number(coulomb, "damping", "coulomb"), self._number(coulomb, "cutoff", "coulomb"),
+            self.variables, self._warnings(elements), source,
+        )  # fmt: skip
+        for cation in elements[:-1]:
+            if not field.pairs[(cation, "O")]:
+                raise ForceFieldError(f"{self.path.stem} has no short-range term for {cation}-O")
+        self._check_neutral(charges)
+        self._check_limits()
+        return field
+
+    def _pairs(self, elements: tuple[str, ...]) -> dict[tuple[str, str], tuple[Term, ...]]:
+        found: dict[tuple[str, str], list[Term]] = {pair: [] for pair in pairs_of(elements)}
+        for form, names in PARAMETERS.items():
+            table = self.table.get(form, {})
+            for key, values in table.items():
+                if key == "cutoff":
+                    continue
+                pair = self._elements_of(key, 2, form)
+                if not set(pair) <= set(elements):
+                    continue
+                where = f"{form}: {key}"
+                if extra := set(values) - set(names):
+                    raise ForceFieldError(f"{self.path}: {where}: unknown parameter {sorted(extra)[0]!r}; expected "
+                                          f"{', '.join(names)}")
+                numbers = tuple(self._number(values, name, where) for name in names)
+                found[pair_of(*pair)].append(Term(form, numbers, self._number(table, "cutoff", form)))
+        return {pair: tuple(terms) for pair, terms in found.items()}
+
+    def _three_body(self, elements: tuple[str, ...]) -> tuple[ThreeBody, ...]:
+        table = self.table.get("three_body", {})
+        found = []
+        for key, values in table.items():
+            if key in ("cutoff", "rho"):
+                continue
+            first, apex, last = self._elements_of(key, 3, "three_body")
+            if {first, apex, last} <= set(elements):
+                where = f"three_body: {key}"
+                found.append(ThreeBody(
+                    pair_of(first, last), apex, self._number(values, "half_k", where),
+                    self._number(values, "theta0", where), self._number(table, "rho", "three_body"),
+                    self._number(table, "cutoff", "three_body"),
+                ))  # fmt: skip
+        return tuple(found)
+
+    def _elements_of(self, key: str, number: int, where: str) -> tuple[str, ...]:
+        names = tuple(key.split("-"))
+        if len(names) != number or not set(names) <= set(MASSES):
+            raise ForceFieldError(f"{self.path}: {where}: found {key!r}, expected {number} elements joined by hyphens")
+        return names
+
+    def _part(self, table: dict[str, Any], key: str) -> dict[str, Any]:
+        value = table.get(key)
+        if not isinstance(value, dict):
+            raise ForceFieldError(f"{self.path}: the table {key!r} is missing")
+        return value
+
+    def _number(self, table: dict[str, Any], key: str, where: str) -> float:
+        value = table.get(key)
+        if isinstance(value, str):
+            return self._evaluate(value, f"{where}: {key}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ForceFieldError(f"{self.path}: {where}: {key}: found {value!r}, expected a number or an expression")
+        return float(value)
+
+    def _evaluate(self, text: str, where: str) -> float:
+        try:
+            return evaluate(text, self._value_of)
+        except ExpressionError as error:
+            raise ForceFieldError(f"{self.path}: {where}: {error}") from None
+
+    def _value_of(self, name: str) -> float:
+        if name in OXIDES:
+            return self.glass[name]
+        if name not in self.variables:
+            if name not in self.table.get("variables", {}):
+                raise ExpressionError(f"{name} is neither an oxide nor one of the file's variables")
+            self.variables[name] = math.nan  # a variable that needs itself ends as NaN and fails its limits
+            self.variables[name] = self._number(self.table["variables"], name, "variables")
+        return self.variables[name]
+
+    def _check_limits(self) -> None:
+        for name, (low, high) in self.table.get("limits", {}).items():
+            value = self.variables.get(name)
+            if value is not None and not low <= value <= high:
+                found = ", ".join(f"{key} = {number:.4g}" for key, number in self.variables.items())
+                raise ForceFieldError(f"{self.glass} lies outside {self.path.stem}: {found}; expected {name} from "
+                                      f"{low:g} to {high:g}")
+
+    def _check_neutral(self, charges: dict[str, float]) -> None:
+        for oxide in self.glass.percent:
+            cation, cations, oxygens = OXIDES[oxide]
+            excess = cations * charges[cation] + oxygens * charges["O"]
+            # only fields with charges of the whole composition may balance one oxide by another
+            if abs(excess) > 1e-9 and not isinstance(self.table["charges"]["O"], str):
+                raise ForceFieldError(f"{self.path}: {oxide} is not neutral: its charges add up to {excess:g} e")
+
+    def _warnings(self, elements: tuple[str, ...]) -> tuple[str, ...]:
+        entries = self.table.get("warnings", [])
+        return tuple(entry["text"] for entry in entries if set(entry["elements"]) <= set(elements))

