@@ -1,0 +1,34 @@
+"""Mode-coupling theory of the glass transition for liquids and mixtures of any number of species."""
+
+import importlib
+from typing import Any
+
+_MODULES = {
+    "CriticalPoint": "critical",
+    "CriticalTemperature": "critical",
+    "Exponents": "asymptotics",
+    "MCTError": "equation",
+    "Solution": "solver",
+    "TaggedParticle": "tagged",
+    "critical_point": "critical",
+    "critical_temperature": "critical",
+    "exponents": "asymptotics",
+    "exponents_of": "asymptotics",
+    "hard_sphere_mixture": "percus_yevick",
+    "hard_spheres": "percus_yevick",
+    "lamb_moessbauer": "tagged",
+    "nonergodicity": "steady",
+    "solve": "solver",
+    "solve_states": "solver",
+    "tagged_particle": "tagged",
+    "wave_numbers": "percus_yevick",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported at their first use: most of them bring in numba."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
