@@ -41,6 +41,13 @@ def test_plateau_on_the_standard_grid(standard):
     assert f[7.4] == pytest.approx(0.803, abs=6e-4)
 
 
+def test_localisation_length_at_the_transition(standard):
+    """r_s = 0.0746 σ (Fuchs, Götze and Mayr 1998)."""
+    S, density = mct.hard_spheres(standard.k, standard.glass)
+    _, length = mct.lamb_moessbauer(standard.k, S, density, None, standard.F_inf)
+    assert length == pytest.approx(0.0746, abs=1e-4)
+
+
 @pytest.mark.parametrize("n_k, k_max, expected", [(50, 40, 0.522526), (200, 40, 0.515875), (300, 60, 0.515867)])
 def test_critical_packing_on_other_grids(n_k, k_max, expected):
     point = mct.critical_point(hard_spheres(n_k, k_max), 0.51, 0.53, 1e-7)

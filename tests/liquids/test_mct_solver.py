@@ -19,14 +19,14 @@ def scalar(kernel, t, block, omega2=1.0, newtonian=False, tolerance=1e-13):
     """F(t) of ∂F + Ω² F + ∫ m ∂F = 0, or with ∂²F, F(0) = 1."""
     second, first = (ONE, 0 * ONE) if newtonian else (0 * ONE, ONE)
     equation = time_doubling.Equation(second, first, omega2 * ONE, omega2 * ONE, ONE, kernel)
-    return 1 - time_doubling.integrate(equation, t, block, tolerance).X[:, 0, 0, 0]
+    return time_doubling.integrate(equation, t, block, tolerance).F[:, 0, 0, 0]
 
 
 def f1(block, tolerance=1e-13):
     """Error of the F1 model at its transition, F = e^-2t (I0(2t) + I1(2t)), at times from 1e-3 to 1e3."""
     t = time_doubling.times(1e-6, 1e3, block)
-    error = scalar(polynomial_memory(1.0), t, block, tolerance=tolerance) - special.ive(0, 2 * t) - special.ive(1, 2 * t)
-    return np.abs(error).max()
+    exact = special.ive(0, 2 * t) + special.ive(1, 2 * t)
+    return np.abs(scalar(polynomial_memory(1.0), t, block, tolerance=tolerance) - exact).max()
 
 
 def test_f1_model_and_second_order():
@@ -97,7 +97,7 @@ def test_first_decay(glass):
     """F = S - k² D t + …, and S - k² v² t²/2 for Newtonian motion."""
     k = glass.k
     np.testing.assert_allclose((glass.F[0] - glass.F[40]) / glass.t[40], k**2, rtol=2e-5)
-    fast = mct.solve(k, glass.S, glass.density, dynamics="newtonian", temperature=2.0, masses=0.5, t_min=1e-5,
+    fast = mct.solve(k, glass.S, glass.density, dynamics="newtonian", temperature=2.0, masses=0.5, t_min=5e-6,
                      t_max=10.0, block=64)  # fmt: skip
     np.testing.assert_allclose((fast.F[0] - fast.F[2]) / fast.t[2] ** 2, 2 * k**2, rtol=1e-5)
 
@@ -202,8 +202,8 @@ def test_tagged_particle_in_the_glass(glass):
     assert tagged.localisation_length == pytest.approx(length, rel=1e-6)
     np.testing.assert_allclose(tagged.msd[1:40], 6 * tagged.t[1:40], rtol=1e-4)
     np.testing.assert_allclose(1 - tagged.F_s[40], glass.k**2 * tagged.t[40], rtol=1e-4)
-    # F_s = 1 - k² δr²/6 at small k, at every time
-    np.testing.assert_allclose(1 - tagged.F_s[1:, 0], glass.k[0] ** 2 * tagged.msd[1:] / 6, rtol=0.01)
+    # Gaussian at small k, at every time; the sums over q, p are coarse at the grid's first points
+    np.testing.assert_allclose(-np.log(tagged.F_s[1:, 2]), glass.k[2] ** 2 * tagged.msd[1:] / 6, rtol=0.06)
 
 
 def test_tagged_particle_in_the_liquid():

@@ -42,8 +42,8 @@ class CriticalPoint:
 class CriticalTemperature:
     """The temperature of a transition found from S at several temperatures.
 
-    value; interpolation_error: change if the order of the interpolation is one lower; statistical_error: from repeats of
-    S, by jackknife (NaN without repeats); point: the transition of the interpolated S.
+    value; interpolation_error: change if the order of the interpolation is one lower; statistical_error: from repeats
+    of S, by jackknife (NaN without repeats); point: the transition of the interpolated S.
     """
 
     value: float
@@ -65,13 +65,12 @@ def critical_point(
     """
     if not (np.isfinite([low, high]).all() and low < high and tolerance > 0):
         raise MCTError(f"range {low:g} … {high:g}, tolerance {tolerance:g}; expected low < high and tolerance > 0")
-    states = {value: _glass(liquid(*structure(value))) for value in (low, high)}
-    if (states[low] is None) == (states[high] is None):
-        phase = "liquids" if states[low] is None else "glasses"
+    below, above = (_glass(liquid(*structure(value))) for value in (low, high))
+    if (first := above or below) is None or (above is not None and below is not None):
+        phase = "liquids" if first is None else "glasses"
         raise MCTError(f"both ends of the range {low:g} … {high:g} are {phase}; expected a liquid and a glass")
-    fluid, solid = (low, high) if states[low] is None else (high, low)
-    sign = 1.0 if solid > fluid else -1.0
-    glasses = [(solid, states[solid])]
+    fluid, solid, sign = (high, low, -1.0) if above is None else (low, high, 1.0)
+    glasses = [(solid, first)]
     for count in range(MAX_STATES):
         if abs(solid - fluid) <= tolerance:
             break

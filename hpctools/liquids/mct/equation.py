@@ -91,8 +91,8 @@ def liquid(k: ArrayLike, S: ArrayLike, density: float, fractions: ArrayLike | No
     array = 0.5 * (array + array.transpose(0, 2, 1))
     inverse = np.linalg.inv(array)
     c = (np.diag(1 / x) - inverse) / density
-    layout = [np.ascontiguousarray(np.moveaxis(part, 0, -1)) for part in (array, c, inverse)]
-    return Liquid(grid, *layout, float(density), x, scalar)
+    first, second, third = (np.ascontiguousarray(np.moveaxis(part, 0, -1)) for part in (array, c, inverse))
+    return Liquid(grid, first, second, third, float(density), x, scalar)
 
 
 def _checked_grid(k: ArrayLike) -> FloatArray:
@@ -102,7 +102,7 @@ def _checked_grid(k: ArrayLike) -> FloatArray:
     dk = 2.0 * grid[0]
     bad = np.flatnonzero(~(np.abs(grid - (np.arange(grid.size) + 0.5) * dk) <= 1e-6 * dk))
     if not dk > 0 or bad.size:
-        at = int(bad[0]) if bad.size else 0
+        at = int(bad[0]) if dk > 0 else 0
         raise MCTError(
             f"k[{at}] = {grid[at]:g}; expected k_i = (i + ½) dk from k[0] = dk/2 = {grid[0]:g} on: interpolate S onto "
             "such a grid, the kernel's sums need it"
@@ -135,8 +135,8 @@ def _check_structure(k: FloatArray, S: FloatArray) -> None:
     bad = np.flatnonzero(lowest <= 0)
     if bad.size:
         raise MCTError(
-            f"S is not positive definite at k[{bad[0]}] = {k[bad[0]]:g}: lowest eigenvalue {lowest[bad[0]]:g}, expected "
-            f"> 0 ({bad.size} of {len(k)} wave numbers); S_ab must tend to x_a δ_ab, and noise must be averaged out"
+            f"S is not positive definite at k[{bad[0]}] = {k[bad[0]]:g}: lowest eigenvalue {lowest[bad[0]]:g}, "
+            f"expected > 0 ({bad.size} of {len(k)} wave numbers); S_ab must tend to x_a δ_ab, and be free of much noise"
         )
 
 

@@ -194,7 +194,7 @@ def liquid_memory(structure: Liquid) -> Kernel:
 def mode_prefactor(structure: Liquid) -> FloatArray:
     """ρ dk³/(16 π² (n+½)⁵) (n_k,): what the sums in units of dk are multiplied by, and 2 for the pairs i > j."""
     half = np.arange(len(structure.k)) + 0.5
-    return structure.density * structure.dk**3 / (16 * math.pi**2 * half**5)
+    return np.asarray(structure.density * structure.dk**3 / (16 * math.pi**2 * half**5))
 
 
 @njit(SIGNATURE, cache=True, fastmath=_FAST, nogil=True)

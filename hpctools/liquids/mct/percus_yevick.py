@@ -23,7 +23,7 @@ def wave_numbers(n_k: int = 100, k_max: float = 40.0) -> FloatArray:
     """The grid k_i = (i + ½) k_max/n_k (n_k,); by default the one of Franosch et al. (1997), with σ = 1."""
     if n_k < 3 or not k_max > 0:
         raise MCTError(f"n_k = {n_k}, k_max = {k_max}; expected at least 3 wave numbers up to a positive k_max")
-    return (np.arange(n_k) + 0.5) * (k_max / n_k)
+    return np.asarray((np.arange(n_k) + 0.5) * (k_max / n_k))
 
 
 def hard_spheres(k: ArrayLike, packing: float, diameter: float = 1.0) -> tuple[FloatArray, float]:

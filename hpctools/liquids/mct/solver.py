@@ -40,8 +40,8 @@ class Motion:
 class Solution:
     """Solution of the equation on the solver's own times, about block/2 a doubling.
 
-    t (n_t,): t[0] = 0, then from t_min on; F, M (n_t, n_k, n_s, n_s): correlators, F[0] = S, and memory kernels; without
-    the species axes where S was given so. t is in units of σ²/D (overdamped) or σ √(m/k_B T) (Newtonian) if D = 1 or
+    t (n_t,): t[0] = 0, then from t_min on; F, M (n_t, n_k, n_s, n_s): correlators, F[0] = S, and memory kernels;
+    without the species axes where S was given so. t is in units of σ²/D (overdamped) or σ √(m/k_B T) (Newtonian) if D = 1 or
     k_B T = m = 1, with σ the unit of 1/k. evaluations: of the kernel; asymmetry: largest |F_ab - F_ba| of a step,
     before it is made symmetric, over sqrt(S_aa S_bb): it measures the error of the step.
     """
@@ -122,8 +122,9 @@ def solve(
         second, first, structure.S_inverse, one, structure.S, liquid_memory(structure)
     )
     path = time_doubling.integrate(equation, time_doubling.times(t_min, t_max, block), block, tolerance)
+    F, M = (part[..., 0, 0] if structure.scalar else part for part in (path.F, path.M))
     return Solution(
-        path.t, structure.shaped(structure.S - path.X), structure.shaped(path.M), structure.k,
+        path.t, F, M, structure.k,
         structure.shaped(structure.S), structure.density, structure.fractions, motion, block, tolerance,
         path.evaluations, path.asymmetry,
     )  # fmt: skip

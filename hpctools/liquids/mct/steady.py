@@ -17,6 +17,7 @@ from .matrices import add_product, inverse
 
 BURST = 24  # plain iterations between two extrapolations
 VANISHED = 1e-6  # of sqrt(S_aa S_bb): below, F falls to zero, each iteration squaring it
+ROUNDING = 1e-15  # changes below are those of the kernel's rounding
 TOLERANCE = 1e-11
 MAX_ITERATIONS = 1_000_000
 
@@ -100,6 +101,7 @@ def _fall(kernel, parameters, S, S_inverse, scale, F, tolerance, max_iterations)
     R = np.empty_like(F)
     new = np.empty_like(F)
     change = np.zeros_like(F)
+    since = 0  # iterations since the last extrapolation
     for count in range(1, max_iterations + 1):
         _map(kernel, parameters, S, S_inverse, F, m, work, R, new)
         squares = 0.0
@@ -123,9 +125,11 @@ def _fall(kernel, parameters, S, S_inverse, scale, F, tolerance, max_iterations)
                         F[a, b, k] = 0.0
             return count
         ratio = product / squares if squares > 0.0 else 0.0
-        if largest == 0.0 or (count > 1 and 0.0 <= ratio < 1.0 and largest * ratio / (1.0 - ratio) < tolerance):
+        since += 1
+        if largest < ROUNDING or (since > 2 and 0.0 <= ratio < 1.0 and largest * ratio / (1.0 - ratio) < tolerance):
             return count
-        if count % BURST == 0 and 0.5 < ratio < 1.0:
+        if since >= BURST and 0.5 < ratio < 1.0:
+            since = 0
             jump = 0.9 * ratio / (1.0 - ratio)
             for a in range(n_s):  # but never by more than a third of F_aa(k)
                 for k in range(n_k):

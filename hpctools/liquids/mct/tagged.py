@@ -64,7 +64,7 @@ def tagged_particle(solution: Solution, species: int = 0) -> TaggedParticle:
     kernel = Kernel(tagged_kernel, np.concatenate([mode_prefactor(structure), A.ravel()]))
     settings = (solution.t, solution.block, solution.tolerance)
     path = time_doubling.integrate(time_doubling.Equation(second, first, one, one, one, kernel), *settings)
-    F_s = 1.0 - path.X[:, 0, 0]
+    F_s = path.F[:, :, 0, 0]
     M_0 = _localising_force(structure, A, F_s)
     unit = np.ones((1, 1, 1))
     at_k = structure.k[0] ** 2  # second and first are those of k, over k²
@@ -72,8 +72,8 @@ def tagged_particle(solution: Solution, species: int = 0) -> TaggedParticle:
         second[..., :1] * at_k, first[..., :1] * at_k, 0 * unit, 6 * unit, 0 * unit,
         given_memory(M_0[:, None, None, None]),
     )  # fmt: skip
-    msd = time_doubling.integrate(distance, *settings).X[:, 0, 0, 0]
-    return TaggedParticle(path.t, F_s, path.M[:, 0, 0], msd, M_0, structure.k, species)
+    msd = -time_doubling.integrate(distance, *settings).F[:, 0, 0, 0]
+    return TaggedParticle(path.t, F_s, path.M[:, :, 0, 0], msd, M_0, structure.k, species)
 
 
 def lamb_moessbauer(

@@ -15,7 +15,8 @@ trapezoidal when the interval is new. With ī = ⌊i/2⌋
           + α (-5 X_{i-1} + 4 X_{i-2} - X_{i-3})/h² ,
     X_i = (2α/h² + 3β/2h + γ + dM_1)⁻¹ (s - C_i - M_i dX_1) ,
 
-solved for X_i and M_i = m[F_i] by iteration from a polynomial through the last points. After a block every second point
+solved for X_i and M_i = m[F_i] by iteration from a polynomial through the last points, with Anderson's mixing of two
+iterates (Anderson 1965). After a block every second point
 is kept, the means of two intervals are averaged, h is doubled, and the second half of the block is filled anew. The
 means are carried along: made anew from the points that are left they would reduce the order from two to one.
 
@@ -59,10 +60,10 @@ class Equation:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """X and m at the times t (n_t,), both (n_t, n_s, n_s, n_k); evaluations of the kernel; largest asymmetry."""
+    """F = F(0) - X and m at the times t (n_t,), both (n_t, n_k, n_s, n_s); evaluations of the kernel; asymmetry."""
 
     t: FloatArray
-    X: FloatArray
+    F: FloatArray
     M: FloatArray
     evaluations: int
     asymmetry: float
@@ -95,38 +96,43 @@ def integrate(equation: Equation, t: FloatArray, block: int, tolerance: float) -
     """
     if not 0 < tolerance < 1:
         raise MCTError(f"tolerance = {tolerance}; expected a small positive number such as 1e-10")
-    shape = equation.initial.shape
-    X = np.zeros((len(t), *shape))
-    M = np.zeros((len(t), *shape))
-    _start(equation, t, block, X, M)
-    scale = _scale(equation.initial)
-    arrays = [np.zeros((block + 1, *shape)) for _ in range(6)]
+    n_s, _, n_k = equation.initial.shape
+    arrays = [np.zeros((block + 1, n_s, n_s, n_k)) for _ in range(6)]
     x, m = arrays[:2]
+    F, M = (np.empty((len(t), n_k, n_s, n_s)) for _ in range(2))
+
+    def keep(low: int, high: int, at: int) -> None:
+        """Points low … high - 1 of the block are those from `at` on of the whole."""
+        F[at : at + high - low] = np.moveaxis(equation.initial - x[low:high], -1, 1)
+        M[at : at + high - low] = np.moveaxis(m[low:high], -1, 1)
+
     half = block // 2
-    x[: half + 1], m[: half + 1] = X[: half + 1], M[: half + 1]
+    _start(equation, t, half, x, m)
     _new_intervals(1, half, *arrays)
+    keep(0, half + 1, 0)
+    weight = 1 / _scale(equation.initial)
     h, done, first = float(t[1]), 0, half + 1
     evaluations, asymmetry = half + 1, 0.0
     function, parameters, explicit = equation.kernel
     coefficients = (equation.alpha, equation.beta, equation.gamma, equation.source, equation.initial)
     while True:
         count, failed, lack = _block(
-            function, parameters, explicit, h, first, done, *coefficients, *arrays, scale, tolerance, MAX_ITERATIONS
+            function, parameters, explicit, h, first, done, *coefficients, *arrays, weight, tolerance, MAX_ITERATIONS
         )
-        if failed >= 0:
+        if failed >= 0 or not np.isfinite(x[-1]).all():
             raise MCTError(
-                f"the iteration did not converge at t = {failed * h:g} in {MAX_ITERATIONS} evaluations of the kernel; "
-                f"take a larger block than {block}, or a tolerance above {tolerance:g}"
+                f"the iteration did not converge at t = {(failed if failed >= 0 else block) * h:g} in {MAX_ITERATIONS} "
+                f"evaluations of the kernel; take a larger block than {block}, or a tolerance above {tolerance:g}"
             )
         evaluations += count
         asymmetry = max(asymmetry, lack)
-        X[done + first : done + block + 1], M[done + first : done + block + 1] = x[first:], m[first:]
+        keep(first, block + 1, done + first)
         done += half
         if done + half + 1 >= len(t):
             break
         _decimate(block, *arrays)
         h, first = 2 * h, half + 1
-    return Trajectory(t, X, M, evaluations, asymmetry)
+    return Trajectory(t, F, M, evaluations, asymmetry)
 
 
 def _scale(initial: FloatArray) -> FloatArray:
@@ -136,39 +142,40 @@ def _scale(initial: FloatArray) -> FloatArray:
     return np.ascontiguousarray(np.sqrt(diagonal[:, None] * diagonal[None]))
 
 
-def _start(equation: Equation, t: FloatArray, block: int, X: FloatArray, M: FloatArray) -> None:
-    """Fill the first half block by the expansion in t, to t² for overdamped and to t⁴ for Newtonian motion."""
+def _start(equation: Equation, t: FloatArray, last: int, x: FloatArray, m: FloatArray) -> None:
+    """Fill the points 0 … last by the expansion in t, to t² for overdamped and to t⁴ for Newtonian motion."""
     function, parameters, _ = equation.kernel
 
     def by_k(array: FloatArray) -> FloatArray:
         return np.moveaxis(array, -1, 0)
 
-    def memory(step: int) -> None:
-        function(np.ascontiguousarray(equation.initial - X[step]), step, parameters, M[step])
+    def memory(i: int) -> None:
+        function(np.ascontiguousarray(equation.initial - x[i]), i, parameters, m[i])
 
     memory(0)
     alpha, beta, gamma, source = map(by_k, (equation.alpha, equation.beta, equation.gamma, equation.source))
-    stiffness = gamma + by_k(M[0])
+    stiffness = gamma + by_k(m[0])
     newtonian = bool(equation.alpha.any())
     mobility = np.linalg.inv(alpha if newtonian else beta)
     largest = float(np.abs(mobility @ stiffness).max())
     rate = math.sqrt(largest) if newtonian else largest
-    last = block // 2 * t[1]
-    if rate * last > START_LIMIT:
+    if rate * t[last] > START_LIMIT:
         raise MCTError(
-            f"t_min = {t[1]:g} is too long: the fastest rate is {rate:.3g}, and the first {block // 2} steps end at "
-            f"{last:.3g}; expected t_min <= {START_LIMIT / rate / (block // 2):.2g}"
+            f"t_min = {t[1]:g} is too long: the fastest rate is {rate:.3g}, and the first {last} steps end at "
+            f"{t[last]:.3g}; expected t_min <= {START_LIMIT / rate / last:.2g}"
         )
+    orders: dict[int, FloatArray]
     if newtonian:
         second = mobility @ source
         third = -mobility @ beta @ second
         fourth = -mobility @ (beta @ third + stiffness @ second)
-        orders = ((2, second / 2), (3, third / 6), (4, fourth / 24))
+        orders = {2: second / 2, 3: third / 6, 4: fourth / 24}
     else:
         velocity = mobility @ source
-        orders = ((1, velocity), (2, -mobility @ stiffness @ velocity / 2))
-    for i in range(1, block // 2 + 1):
-        X[i] = np.moveaxis(sum(part * t[i] ** power for power, part in orders), 0, -1)
+        orders = {1: velocity, 2: -mobility @ stiffness @ velocity / 2}
+    for i in range(1, last + 1):
+        for power, part in orders.items():
+            x[i] += np.moveaxis(part * t[i] ** power, 0, -1)
         memory(i)
 
 
@@ -233,11 +240,11 @@ def _convolution(i, x, m, dx, dm, step_x, step_m, out):
         types.FunctionType(SIGNATURE), types.float64[::1], types.boolean, types.float64, types.int64, types.int64,
         *[_SET] * 5, *[_HISTORY] * 6, _SET, types.float64, types.int64,
     ),
-    cache=True, nogil=True, fastmath={"contract", "nsz"},
+    cache=True, nogil=True, fastmath={"contract", "nsz", "reassoc", "arcp", "nnan", "ninf"},
 )  # fmt: skip
 def _block(
     kernel, parameters, explicit, h, first, done, alpha, beta, gamma, source, initial, x, m, dx, dm, step_x, step_m,
-    scale, tolerance, max_iterations,
+    weight, tolerance, max_iterations,
 ):  # fmt: skip
     """Fill the points first … of a block. Returns evaluations of the kernel, the point that failed or -1, asymmetry."""
     n_s, _, n_k = initial.shape
@@ -246,6 +253,8 @@ def _block(
     known = np.empty((n_s, n_s, n_k))
     new = np.empty((n_s, n_s, n_k))
     f = np.empty((n_s, n_s, n_k))
+    residual = np.zeros((n_s, n_s, n_k))
+    image = np.zeros((n_s, n_s, n_k))
     velocity = np.empty((n_s, n_s, n_k))
     acceleration = np.empty((n_s, n_s, n_k))
     matrix = np.empty((n_s, n_s, n_k))
@@ -280,7 +289,7 @@ def _block(
                         4.0 * (x[i - 1, p, q, k] + x[i - 3, p, q, k]) - 6.0 * x[i - 2, p, q, k] - x[i - 4, p, q, k]
                     )
         converged = False
-        for _ in range(max_iterations):
+        for count in range(max_iterations):
             for p in range(n_s):
                 for q in range(n_s):
                     for k in range(n_k):
@@ -291,18 +300,32 @@ def _block(
             evaluations += 1
             add_product(m[i], dx[1], right, -1.0)
             add_product(solved, right, new, 1.0)
-            change = 0.0
+            largest = 0.0
+            product = 0.0
+            squares = 0.0
             for p in range(n_s):
                 for q in range(p, n_s):
                     for k in range(n_k):
                         value = 0.5 * (new[p, q, k] + new[q, p, k])
                         lack = abs(new[p, q, k] - new[q, p, k])
-                        asymmetry = max(asymmetry, lack / scale[p, q, k])
-                        change = max(change, abs(value - current[p, q, k]) / scale[p, q, k])
-                        current[p, q, k] = value
-                        current[q, p, k] = value
-            if explicit or change < tolerance:
-                converged = True
+                        asymmetry = max(asymmetry, lack * weight[p, q, k])
+                        new[p, q, k] = value
+                        new[q, p, k] = value
+                        step = (value - current[p, q, k]) * weight[p, q, k]
+                        bend = step - residual[p, q, k]
+                        largest = max(largest, abs(step))
+                        product += step * bend
+                        squares += bend * bend
+                        residual[p, q, k] = step
+            converged = explicit or largest < tolerance
+            # Anderson's mixing of the last two iterates, once there are two
+            mix = product / squares if count > 0 and squares > 0.0 and not converged else 0.0
+            for p in range(n_s):
+                for q in range(n_s):
+                    for k in range(n_k):
+                        current[p, q, k] = new[p, q, k] - mix * (new[p, q, k] - image[p, q, k])
+                        image[p, q, k] = new[p, q, k]
+            if converged:
                 break
         if not converged:
             return evaluations, i, asymmetry
