@@ -41,9 +41,9 @@ class Solution:
     """Solution of the equation on the solver's own times, about block/2 a doubling.
 
     t (n_t,): t[0] = 0, then from t_min on; F, M (n_t, n_k, n_s, n_s): correlators, F[0] = S, and memory kernels;
-    without the species axes where S was given so. t is in units of σ²/D (overdamped) or σ √(m/k_B T) (Newtonian) if D = 1 or
-    k_B T = m = 1, with σ the unit of 1/k. evaluations: of the kernel; asymmetry: largest |F_ab - F_ba| of a step,
-    before it is made symmetric, over sqrt(S_aa S_bb): it measures the error of the step.
+    without the species axes where S was given so. t is in units of σ²/D (overdamped) or σ √(m/k_B T) (Newtonian) if
+    D = 1 or k_B T = m = 1, with σ the unit of 1/k. evaluations: of the kernel; asymmetry: largest |F_ab - F_ba| of a
+    step, before it is made symmetric, over sqrt(S_aa S_bb): it measures the error of the step.
     """
 
     t: FloatArray

@@ -113,12 +113,10 @@ def integrate(equation: Equation, t: FloatArray, block: int, tolerance: float) -
     weight = 1 / _scale(equation.initial)
     h, done, first = float(t[1]), 0, half + 1
     evaluations, asymmetry = half + 1, 0.0
-    function, parameters, explicit = equation.kernel
     coefficients = (equation.alpha, equation.beta, equation.gamma, equation.source, equation.initial)
     while True:
-        count, failed, lack = _block(
-            function, parameters, explicit, h, first, done, *coefficients, *arrays, weight, tolerance, MAX_ITERATIONS
-        )
+        arguments = (h, first, done, *coefficients, *arrays, weight, tolerance, MAX_ITERATIONS)
+        count, failed, lack = _block(*equation.kernel, *arguments)
         if failed >= 0 or not np.isfinite(x[-1]).all():
             raise MCTError(
                 f"the iteration did not converge at t = {(failed if failed >= 0 else block) * h:g} in {MAX_ITERATIONS} "
@@ -221,11 +219,12 @@ def _convolution(i, x, m, dx, dm, step_x, step_m, out):
     add_product(m[i - middle], x[middle], out, 1.0)
     add_product(m[i - 1], dx[1], out, -1.0)
     add_product(dm[1], x[i - 1], out, -1.0)
-    for p in range(n_s):
-        for q in range(n_s):
-            total = out[p, q]
-            for r in range(n_s):
-                for l in range(2, middle + 1):
+    # a time after the other, so that its matrices stay in the first-level cache for all their products
+    for l in range(2, middle + 1):
+        for p in range(n_s):
+            for q in range(n_s):
+                total = out[p, q]
+                for r in range(n_s):
                     a, b = step_m[i - l + 1, p, r], dx[l, r, q]
                     c, d = dm[l, p, r], step_x[i - l + 1, r, q]
                     for k in range(n_k):
