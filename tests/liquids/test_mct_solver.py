@@ -69,6 +69,21 @@ def test_f2_model_reaches_its_plateau_beyond_1e10():
     assert F[-1] == pytest.approx(0.500025, abs=1e-8)
 
 
+def test_a_kernel_of_the_user():
+    """Any function compiled for the kernels' signature goes through the same solver."""
+    from numba import njit
+
+    from hpctools.liquids.mct.kernel import SIGNATURE, Kernel
+
+    @njit(SIGNATURE)
+    def square(F, step, parameters, out):
+        out[0, 0, 0] = parameters[0] * F[0, 0, 0] * F[0, 0, 0]
+
+    t = time_doubling.times(1e-6, 1e3, 32)
+    own = scalar(Kernel(square, np.array([3.5])), t, 32)
+    np.testing.assert_allclose(own, scalar(polynomial_memory(0.0, 3.5), t, 32), atol=1e-12)
+
+
 @pytest.fixture(scope="module")
 def glass():
     k = mct.wave_numbers(50, 40.0)

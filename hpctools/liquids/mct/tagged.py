@@ -7,6 +7,9 @@ For a particle of species a in the liquid, with A = cFc (Götze 2009, § 4.3; Fu
 
 or with ∂t²/(k² v²) and ∂t²/v², v² = k_B T/m, for Newtonian motion. In a glass F_s tends to the Lamb-Mössbauer factor
 f_s = 1/(1 + m_s[f_s]), and δr² to 6 r_s² with r_s² = 1/m_0.
+
+At the grid's first two or three wave numbers the sums over |q-p| ≤ k have few terms, and m_s(k) comes out too small,
+most of all at k = dk/2; m_0 is a sum over the whole grid and does not suffer, so small k are better taken from δr².
 """
 
 from __future__ import annotations
