@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import averages
 from . import time_doubling
 from .equation import FloatArray, Liquid, MCTError, inertia, liquid
 from .kernel import liquid_memory
@@ -76,15 +77,9 @@ class Solution:
 
 
 def crossing(t: FloatArray, y: FloatArray, level: float) -> float:
-    """The first time at which y falls to `level`, by a cubic through four points in ln t; infinite if there is none."""
-    below = np.flatnonzero(y[1:] < level) + 1
-    if not below.size:
-        return float("inf")
-    first = max(1, min(int(below[0]) - 2, len(t) - 4))
-    points = slice(first, first + 4)
-    u, v = np.log(t[points]), y[points] - level
-    weights = [np.prod([v[j] / (v[j] - v[i]) for j in range(4) if j != i]) for i in range(4)]
-    return float(np.exp(np.dot(weights, u)))
+    """The first time at which y falls to `level`, by a cubic in ln t; infinite if there is none. t[0] is zero."""
+    found, _ = averages.crossing(t[1:], y[1:], np.zeros(len(t) - 1), level)
+    return float("inf") if np.isnan(found) else float(found)
 
 
 def solve(
