@@ -12,6 +12,9 @@ an earlier process has filled; mctpy makes its functions anew in each process, s
 warm: the second and later solutions of a process, nothing is compiled; first at the same block, then each program at
 the smallest block of those tried at which its τ (k = 7.4, 1/e) is within 1e-3 of the limit of small steps.
 
+kernel: one evaluation of m. mctpy's mixtures (0.0.2.post1) have a kernel, but their dynamics do not compile, since its
+matrix solver assigns complex numbers to real arrays; there, only the kernels are compared.
+
 The floor is the kernel's arithmetic (`kernel.flops`) at the rate at which numpy multiplies matrices on one core.
 
 ModeCouplingTheory.jl, read in its source (0.8.9), integrates by the same scheme with blocks of 4 × 32 and tolerance
@@ -43,7 +46,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 PACKING = {"spheres": 0.515, "binary": 0.51}
 DIAMETERS, FRACTIONS = np.array([0.8, 1.0]), np.array([0.2, 0.8])
 T_MIN, T_MAX = 1e-10, 1e10
-BLOCKS = (64, 128, 256)
+BLOCKS = (64, 128, 144, 192, 256)
 FINE = 512  # ours, for the limit of small steps
 PEAK_AT = 7.4
 EQUAL_BLOCK = 256  # mctpy's default
@@ -71,20 +74,26 @@ def ours(problem: str) -> Callable[[int], tuple[Callable[[], Any], Callable[[Any
     return prepare
 
 
+def model_of_mctpy(problem: str) -> Any:
+    """The liquid as mctpy has it."""
+    import mctpy
+
+    from hpctools.liquids.mct import wave_numbers
+
+    if problem == "spheres":
+        return mctpy.simple_liquid_model(mctpy.structurefactors.hssPY(PACKING[problem]), wave_numbers())
+    density = PACKING[problem] / (np.pi / 6 * np.sum(FRACTIONS * DIAMETERS**3))
+    return mctpy.mixture_model(mctpy.structurefactors.hsmPY(density * FRACTIONS, DIAMETERS), wave_numbers())
+
+
 def theirs(problem: str) -> Callable[[int], tuple[Callable[[], Any], Callable[[Any], float]]]:
     """The same with mctpy at its default accuracy, 1e-9."""
     import mctpy
 
-    from hpctools.liquids.mct import wave_numbers
     from hpctools.liquids.mct.solver import crossing
 
-    k = wave_numbers()
-    at = int(np.abs(k - PEAK_AT).argmin())
-    if problem == "spheres":
-        model = mctpy.simple_liquid_model(mctpy.structurefactors.hssPY(PACKING[problem]), k)
-    else:
-        density = PACKING[problem] / (np.pi / 6 * np.sum(FRACTIONS * DIAMETERS**3))
-        model = mctpy.mixture_model(mctpy.structurefactors.hsmPY(density * FRACTIONS, DIAMETERS), k)
+    model = model_of_mctpy(problem)
+    at = int(np.abs(model.q - PEAK_AT).argmin())
 
     def prepare(block: int) -> tuple[Callable[[], Any], Callable[[Any], float]]:
         doublings = int(np.ceil(np.log2(T_MAX / T_MIN / (block - 1)))) + 1
@@ -103,13 +112,45 @@ def theirs(problem: str) -> Callable[[int], tuple[Callable[[], Any], Callable[[A
     return prepare
 
 
+def kernel_seconds(program: str, problem: str, repeats: int) -> float:
+    """CPU seconds of one evaluation of the memory kernel at F = S."""
+    if program == "ours":
+        from hpctools.liquids.mct import hard_sphere_mixture, wave_numbers
+        from hpctools.liquids.mct.equation import liquid
+        from hpctools.liquids.mct.kernel import liquid_memory
+
+        k = wave_numbers()
+        x, d = ([1.0], [1.0]) if problem == "spheres" else (FRACTIONS, DIAMETERS)
+        S, density = hard_sphere_mixture(k, PACKING[problem], d, x)
+        structure = liquid(k, S, density, x)
+        kernel, parameters, _ = liquid_memory(structure)
+        arguments = (structure.S, 0, parameters, np.empty_like(structure.S))
+    else:
+        model = model_of_mctpy(problem)
+        kernel, phi = model.get_kernel(), model.phi0()
+        arguments = (np.empty_like(phi), phi, 0, 0.0)
+
+    def many() -> None:
+        for _ in range(100):
+            kernel(*arguments)
+
+    many()
+    return least(many, 5 * repeats) / 100
+
+
 def worker(program: str, problem: str, blocks: list[int], repeats: int) -> None:
-    """Solve at each block, `repeats` times, or once and untimed; print the best times and τ."""
+    """Solve at each block, `repeats` times, or once and untimed; print the best times and τ.
+
+    Block 0 stands for one evaluation of the kernel.
+    """
     prepare = {"ours": ours, "mctpy": theirs}[program](problem)
-    if repeats:
+    if repeats and any(blocks):
         prepare(32)[0]()  # compiles, or loads what is compiled
     rows = []
     for block in blocks:
+        if not block:
+            rows.append({"block": 0, "tau": np.nan, "seconds": kernel_seconds(program, problem, repeats)})
+            continue
         solve, tau = prepare(block)
         found, seconds = None, np.inf
         for _ in range(max(1, repeats)):
@@ -148,31 +189,35 @@ def run(program: str, problem: str, blocks: list[int], repeats: int, folder: str
 
 def compare(problem: str, repeats: int, folder: str | None) -> None:
     """Print the table of a problem."""
-    programs = ["ours"] + (["mctpy"] if folder is not None else [])
-    cold, warm = {}, {}
-    for program in programs:
-        if program == "ours":
-            run(program, problem, [16], 0, folder)  # fills the cache
+    run("ours", problem, [16], 0, folder)  # fills the cache
+    whole = ["ours"] + (["mctpy"] if folder is not None and problem == "spheres" else [])
+    both = ["ours"] + (["mctpy"] if folder is not None else [])
+    cold, warm, kernel = {}, {}, {}
+    for program in both:
+        kernel[program] = run(program, problem, [0], repeats, folder)[1][0]["seconds"]
+    for program in whole:
         cold[program] = min(run(program, problem, [EQUAL_BLOCK], 0, folder)[0] for _ in range(repeats))
         blocks = [*BLOCKS, FINE] if program == "ours" else list(BLOCKS)
         warm[program] = {row["block"]: row for row in run(program, problem, blocks, repeats, folder)[1]}
     coarse, fine = (warm["ours"][block]["tau"] for block in (FINE // 2, FINE))
     limit = fine + (fine - coarse) / 3  # the error falls with the square of the step
-    equal = {
+    enough = {
         name: next((row for row in rows.values() if abs(row["tau"] / limit - 1) <= ACCURACY), None)
         for name, rows in warm.items()
     }
     print(f"\n{problem}, packing {PACKING[problem]}: τ = {limit:.6g} in the limit of small steps\n")
-    print("| CPU seconds | ours | mctpy | ratio |\n|---|---:|---:|---:|")
+    print("| CPU ms | ours | mctpy | ratio |\n|---|---:|---:|---:|")
+    blocks_used = ", ".join(str(row["block"]) for row in enough.values() if row)
     lines = {
-        "cold, block 256": cold,
-        "warm, block 256": {name: rows[EQUAL_BLOCK]["seconds"] for name, rows in warm.items()},
-        f"warm, τ to {ACCURACY:g}": {name: row["seconds"] for name, row in equal.items() if row},
+        f"cold, block {EQUAL_BLOCK}": cold,
+        f"warm, block {EQUAL_BLOCK}": {name: rows[EQUAL_BLOCK]["seconds"] for name, rows in warm.items()},
+        f"warm, τ to {ACCURACY:g}: block {blocks_used}": {name: row["seconds"] for name, row in enough.items() if row},
+        "kernel": kernel,
     }
     for name, seconds in lines.items():
-        other = seconds.get("mctpy")
-        ratio = "" if other is None else f"{other / seconds['ours']:.1f}"
-        print(f"| {name} | {seconds['ours']:.3f} | {'' if other is None else f'{other:.3f}'} | {ratio} |")
+        mine, other = seconds["ours"], seconds.get("mctpy")
+        last = ("", "") if other is None else (f"{1e3 * other:.4g}", f"{other / mine:.1f}")
+        print(f"| {name} | {1e3 * mine:.4g} | {last[0]} | {last[1]} |")
     for name, rows in warm.items():
         errors = ", ".join(
             f"{block}: {row['tau'] / limit - 1:+.1e} in {row['seconds']:.3f} s" for block, row in rows.items()
