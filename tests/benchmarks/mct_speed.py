@@ -17,14 +17,15 @@ matrix solver assigns complex numbers to real arrays; there, only the kernels ar
 
 The floor is the kernel's arithmetic (`kernel.flops`) at the rate at which numpy multiplies matrices on one core.
 
-ModeCouplingTheory.jl, read in its source (0.8.9), integrates by the same scheme with blocks of 4 × 32 and tolerance
-1e-10, iterating plainly from the last point. Its kernels too use Bengtzelius' recursion, but fill n_k² arrays of the
-three kernels' integrands, species by species, before they sum along the diagonals: vectorised for one component, about
-4 n_s² products of four factors for each pair and element in mixtures. Here the products cFc, cF and Fc are made once a
-wave number, so that an element costs 15 or 17 operations a pair for any number of species, and nothing of size n_k² is
-stored. Faster still would be: the iteration's kernel in the tangent plane, linear in F; the convolution in blocks of
-times by level-3 products, which for mixtures takes half of the time here, from memory; or, at n_k above some 300, the
-correlations along the diagonals by fast Fourier transforms.
+ModeCouplingTheory.jl, read in its source (0.8.9; not run here), integrates by the same scheme with blocks of 4 × 32
+points and tolerance 1e-10, iterating plainly, and one linear solve an iteration. Its kernels too use Bengtzelius'
+recursion, but first fill three n_k² arrays of integrands for each element of m: vectorised for one component; in
+mixtures by 4 n_s² products of four factors for each pair of wave numbers. Here the products cFc and cF are made once
+a wave number, so that an element costs 15 or 17 operations a pair for any number of species, one visit serves (q, p)
+and (p, q), and nothing of size n_k² is stored; extrapolation and Anderson's mixing leave 1.6 evaluations a step at
+block 256. Faster still would be: the convolution over the past, a third of the time for two species, for several
+steps at once; the derivative of the kernel kept over a block, for Newton's method near a transition; and, beyond some
+300 wave numbers, the sums along diagonals by fast Fourier transforms.
 """
 
 from __future__ import annotations

@@ -1,4 +1,15 @@
-"""Mode-coupling theory of the glass transition for liquids and mixtures of any number of species."""
+"""Mode-coupling theory of the glass transition for liquids and mixtures of any number of species.
+
+    from hpctools.liquids import mct
+
+    k = mct.wave_numbers()                        # (i + ½) 0.4, i = 0 … 99
+    S, density = mct.hard_spheres(k, 0.515)       # or S (n_k, n_s, n_s) of a simulation, with fractions (n_s,)
+    F_inf = mct.nonergodicity(k, S, density)      # zero: a liquid
+    found = mct.solve(k, S, density)              # found.t, found.F, found.M
+    found.relaxation_time(7.0)                    # at the grid's k nearest to 7
+    mct.tagged_particle(found).msd
+    mct.critical_point(lambda phi: (k, *mct.hard_spheres(k, phi), None), 0.4, 0.6).value
+"""
 
 import importlib
 from typing import Any

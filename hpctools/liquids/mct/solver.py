@@ -104,7 +104,8 @@ def solve(
     dynamics: "overdamped" with the diffusion coefficients `diffusion`, or "newtonian" with `temperature` (k_B T) and
     `masses`; one number, or one a species. The structure must be that of the same temperature.
     t_min: first step; t_max: the last time is the first multiple of it beyond; block: steps before they double. The
-    error falls with block⁻²: for hard spheres at φ = 0.515 it is 3e-4 of the relaxation time at 256, 1e-3 at 128.
+    error falls with block⁻²: for hard spheres at φ = 0.515 it is 3e-4 of the relaxation time at 256, 1e-3 at 128
+    (tests/benchmarks/mct_speed.py).
     tolerance: of the iteration at each step, in units of sqrt(S_aa S_bb).
     F and M take 8 n_t n_k n_s² bytes each, with n_t = block/2 for each of the log2(t_max/t_min) doublings.
     Raises MCTError for input without a meaning, with what was found and what was expected.
