@@ -31,6 +31,10 @@ def test_exponents_on_the_standard_grid(standard):
     """λ = 0.735, a = 0.312, b = 0.583, γ = 2.46 (Franosch et al. 1997)."""
     np.testing.assert_allclose(standard.exponents, (0.735, 0.312, 0.583, 2.46), atol=0.005, rtol=0)
     assert standard.exponents.lambda_ == pytest.approx(0.735, abs=5e-4)
+    S, density = mct.hard_spheres(standard.k, standard.glass)
+    eigenvalue, found = mct.exponents_of(standard.k, S, density, None, standard.F_inf)
+    assert 0.999 < eigenvalue < 1
+    assert found.lambda_ == pytest.approx(standard.exponents.lambda_, abs=1e-3)
 
 
 def test_plateau_on_the_standard_grid(standard):

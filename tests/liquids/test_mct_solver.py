@@ -257,6 +257,7 @@ def changed(place, value):
     ({"S": changed((3, 0, 0), np.nan)}, r"S is not finite at k\[3\] = 3\.5"),
     ({"S": changed((4, 0, 1), 0.1)}, r"S is not symmetric at k\[4\] = 4\.5"),
     ({"S": changed((5, 0, 0), -0.1)}, r"not positive definite at k\[5\] = 5\.5: lowest eigenvalue -0\."),
+    ({"S": bad()["S"] / np.sqrt(np.outer([0.2, 0.8], [0.2, 0.8]))}, r"S_aa of species 0 tends to .* fraction, 0\.2:"),
     ({"fractions": [0.2, 0.7]}, r"fractions are \[0\.2, 0\.7\], their sum is 0\.9"),
     ({"fractions": [1.2, -0.2]}, "expected positive numbers of sum 1"),
     ({"fractions": [0.2, 0.3, 0.5]}, r"fractions have shape \(3,\); S has 2 species"),

@@ -87,7 +87,7 @@ def liquid(k: ArrayLike, S: ArrayLike, density: float, fractions: ArrayLike | No
     x = _checked_fractions(fractions, n_s)
     if not (np.isfinite(density) and density > 0):
         raise MCTError(f"density = {density}; expected a positive number of particles a volume")
-    _check_structure(grid, array)
+    _check_structure(grid, array, x)
     array = 0.5 * (array + array.transpose(0, 2, 1))
     inverse = np.linalg.inv(array)
     c = (np.diag(1 / x) - inverse) / density
@@ -123,7 +123,7 @@ def _checked_fractions(fractions: ArrayLike | None, n_s: int) -> FloatArray:
     return x / x.sum()
 
 
-def _check_structure(k: FloatArray, S: FloatArray) -> None:
+def _check_structure(k: FloatArray, S: FloatArray, x: FloatArray) -> None:
     bad = np.flatnonzero(~np.isfinite(S).all((1, 2)))
     if bad.size:
         raise MCTError(f"S is not finite at k[{bad[0]}] = {k[bad[0]]:g} ({bad.size} of {len(k)} wave numbers)")
@@ -137,6 +137,14 @@ def _check_structure(k: FloatArray, S: FloatArray) -> None:
         raise MCTError(
             f"S is not positive definite at k[{bad[0]}] = {k[bad[0]]:g}: lowest eigenvalue {lowest[bad[0]]:g}, "
             f"expected > 0 ({bad.size} of {len(k)} wave numbers); S_ab must tend to x_a δ_ab, and be free of much noise"
+        )
+    # another normalisation is the commonest mistake: S_aa → 1, or S over x_a x_b
+    level = np.einsum("kaa->ka", S)[-(len(k) // 4 + 1) :].mean(0)
+    off = np.flatnonzero((level > 2 * x) | (level < 0.5 * x))
+    if off.size:
+        raise MCTError(
+            f"S_aa of species {off[0]} tends to {level[off[0]]:.3g} at large k; expected its fraction, "
+            f"{x[off[0]]:.3g}: S_ab is ⟨ρ_a ρ_b⟩/N with N of all particles"
         )
 
 
