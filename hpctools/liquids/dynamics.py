@@ -8,10 +8,10 @@ particles.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
-from . import scattering
 from .averages import FEWEST, GROUPS, crossing, standard_error
 from .frames import Schedule
 from .structure import pairs, products
@@ -53,6 +53,14 @@ class Dynamics:
 
     Only numbers are kept, no positions: for each lag one row an origin.
 
+    Parameters
+    ----------
+    schedule : of the frames.
+    k : (n_k,) wave numbers of F_s.
+    shells : a few shells for the collective functions.
+    n_species : of the mixture.
+    kernel : the backend, see `scattering`.
+
     Attributes
     ----------
     times : (n_lags,) lags in τ_LJ, ascending from 0.
@@ -61,8 +69,9 @@ class Dynamics:
     collective : (n_lags, n_blocks, n_shells, n_pairs) F_ab of the shells given.
     """
 
-    def __init__(self, schedule: Schedule, k: np.ndarray, shells: Shells, n_species: int) -> None:
+    def __init__(self, schedule: Schedule, k: np.ndarray, shells: Shells, n_species: int, kernel: ModuleType) -> None:
         self.schedule = schedule
+        self.kernel = kernel
         self.k = k
         self.shells = shells
         self.lags = block_lags(schedule.n_blocks)
@@ -76,7 +85,7 @@ class Dynamics:
 
     def add(self, row: int, block: int, origin: Origin, now: Origin, bounds: np.ndarray) -> None:
         """Add the correlation of a lag's row between the origin at the start of a block and a later frame."""
-        self.self_part[row, block] = scattering.self_parts(now.positions - origin.positions, bounds, self.k)
+        self.self_part[row, block] = self.kernel.self_parts(now.positions - origin.positions, bounds, self.k)
         self.collective[row, block] = self.shells.mean(products(now.density, origin.density, len(now.positions)))
 
     def _groups(self, row: int) -> int:

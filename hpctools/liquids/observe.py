@@ -8,34 +8,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from hpctools.config import setting
+from hpctools.provenance import provenance
 from hpctools.world import World
 
 from . import crystal, scattering
 from .dynamics import LADDER, Dynamics, Origin, peak_estimate, wave_numbers
 from .frames import THERMO, Frame, Schedule, Trajectory, TrajectoryError
-from .record import Record, arrays_of, check_free, summary_of, write_record
+from .observation import Observation
+from .record import KIND, Record, arrays_of, check_free, summary_of, write_record
 from .structure import Structure
 from .wavevectors import shells
-
-
-@dataclass(frozen=True)
-class Observation:
-    """How a trajectory is measured."""
-
-    shell_width: float = setting(0.2, "width of the shells in k", unit="1/σ_AA")
-    k_max: float = setting(40.0, "end of the last shell", unit="1/σ_AA")
-    vectors: int = setting(400, "wave vectors of a shell, at most about this many")
-    vector_seed: int = setting(1, "seed of the draw of wave vectors")
-    static_frames: int = setting(512, "frames for S(k) and g(r), at least about this many where there are so many")
-    bin_width: float = setting(0.02, "width of the bins of g(r)", unit="σ_AA")
-    collective_shells: int = setting(5, "shells around the main peak for F(k,t)")
 
 
 def static_offsets(schedule: Schedule, frames: int) -> list[int]:
@@ -85,10 +73,12 @@ class _Reader:
         return found
 
 
-def measure(trajectory: Trajectory, settings: Observation, world: World) -> tuple[Structure, Dynamics, np.ndarray]:
+def measure(trajectory: Trajectory, settings: Observation, world: World,
+            kernel: ModuleType) -> tuple[Structure, Dynamics, np.ndarray]:
     """The averages of a trajectory, summed over the ranks: structure, dynamics, and thermodynamic values.
 
-    The last are (n_blocks, 3): potential energy a particle, pressure, temperature, means over each block.
+    kernel: the backend, see `scattering`. The thermodynamic values are (n_blocks, 3): potential energy a particle,
+    pressure, temperature, means over each block.
     Complete on rank 0 only. Raises TrajectoryError for an unfinished or damaged trajectory.
     """
     reader = _Reader(trajectory)
@@ -100,7 +90,7 @@ def measure(trajectory: Trajectory, settings: Observation, world: World) -> tupl
     rows = slice(grid.first[collective.start], grid.first[collective.stop])
     some = grid.part(collective)
     structure = Structure(schedule.n_blocks, grid, len(reader.counts), settings.bin_width)
-    dynamics = Dynamics(schedule, wave_numbers(bounds[-1] / length**3), some, len(reader.counts))
+    dynamics = Dynamics(schedule, wave_numbers(bounds[-1] / length**3), some, len(reader.counts), kernel)
     sums = np.zeros((schedule.n_blocks, len(THERMO)))  # of values times samples, and of samples
     own = [int(block) for block in np.array_split(np.arange(schedule.n_blocks), world.size)[world.rank]]
     static = static_offsets(schedule, settings.static_frames)
@@ -114,11 +104,11 @@ def measure(trajectory: Trajectory, settings: Observation, world: World) -> tupl
             sums[owner] += np.array([*(samples * frame.thermo[name] for name in THERMO[:-1]), samples])
         fractional = frame.positions / length
         if with_static:
-            density = scattering.densities(fractional, bounds, grid.n)
+            density = kernel.densities(fractional, bounds, grid.n)
             structure.add(block, fractional, bounds, density)
             density = density[rows].copy()
         else:
-            density = scattering.densities(fractional, bounds, some.n)
+            density = kernel.densities(fractional, bounds, some.n)
         return Origin(frame.positions - frame.positions.mean(axis=0), density)
 
     origins: dict[int, Origin] = {}
@@ -154,7 +144,8 @@ def _sum_on_first(array: np.ndarray, world: World) -> None:
 
 
 def observe(trajectory_path: str | Path, out: str | Path, further: Mapping[str, Any] | None = None, *,
-            world: World | None = None, settings: Observation | None = None) -> Record | None:
+            world: World | None = None, settings: Observation | None = None,
+            backend: str = "") -> Record | None:
     """Measure a trajectory and write the record of its state. All ranks call it; rank 0 gets the record.
 
     Parameters
@@ -163,14 +154,19 @@ def observe(trajectory_path: str | Path, out: str | Path, further: Mapping[str, 
     out : the record, an HDF5 file.
     further : attributes to store: potential, density, temperature, seed, flags, …
     world : the ranks; each reads its share of the frames.
+    settings : how to measure.
+    backend : "cpu", "cuda" or "host", see `scattering`; chosen by what is there if empty.
 
     Raises TrajectoryError for a trajectory that is unfinished or damaged, StoreError where `out` exists already.
     """
     world = world or World()
     settings = settings or Observation()
+    kernel = scattering.choose(backend or None)
+    if hasattr(kernel, "set_device"):
+        kernel.set_device(world.local_rank)
     check_free(out)
     with Trajectory(trajectory_path) as trajectory:
-        structure, dynamics, thermo = measure(trajectory, settings, world)
+        structure, dynamics, thermo = measure(trajectory, settings, world, kernel)
         if world.rank > 0:
             return None
         schedule, counts = trajectory.schedule, np.bincount(trajectory.species)
@@ -187,5 +183,7 @@ def observe(trajectory_path: str | Path, out: str | Path, further: Mapping[str, 
             "duration": schedule.total_steps * schedule.dt, "blocks": schedule.n_blocks, "time_step": schedule.dt,
             **summary_of(arrays, counts, density), **(further or {}),
         }  # fmt: skip
-        write_record(out, arrays, attributes, settings, sys.argv)
+        described = provenance(KIND, sys.argv, settings, world, backend=kernel.__name__.split(".")[-1],
+                               device=kernel.device_name(), further=attributes)
+        write_record(out, arrays, described)
     return Record.load(out)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import numpy as np
 
-from hpctools.provenance import provenance
 from hpctools.store import DataSet, Static, StoreError, Writer
 from hpctools.store_reader import open_reader
 from hpctools.world import World
@@ -219,9 +218,8 @@ def summary_of(arrays: Mapping[str, np.ndarray], counts: np.ndarray, density: fl
     return found
 
 
-def write_record(path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any], settings: Any,
-                 arguments: Sequence[str]) -> None:
-    """Write a record; it appears complete or not at all. Called by one rank.
+def write_record(path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> None:
+    """Write a record; it appears complete or not at all. Called by one rank. attributes: with those of `provenance`.
 
     Raises StoreError where the path exists, and ValueError where an array of `Record` is missing.
     """
@@ -240,10 +238,8 @@ def write_record(path: str | Path, arrays: Mapping[str, np.ndarray], attributes:
         else:
             static.append(Static(name, array, how.unit, how.description))
     digest = hashlib.sha256(b"".join(array.tobytes() for array in chunk.values())).hexdigest()
-    world = World()
-    described = provenance(KIND, arguments, settings, world, further=_plain(attributes))
-    with Writer(path, data_sets, world, attributes=described, static=static, fingerprint={"content": digest},
-                layout="files") as writer:
+    with Writer(path, data_sets, World(), attributes=_plain(attributes), static=static,
+                fingerprint={"content": digest}, layout="files") as writer:
         if len(writer.remaining):
             writer.write(0, chunk)
         writer.finish()

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import scattering
 from .averages import lagrange, standard_error
+from .scattering import cpu
 from .wavevectors import Shells
 
 PAPER_GRID = (np.arange(100) + 0.5) * 0.4
@@ -65,7 +65,7 @@ class Structure:
     def add(self, block: int, fractional: np.ndarray, bounds: np.ndarray, density: np.ndarray) -> None:
         """Add a frame: (N, 3) positions r/L sorted by species, and the densities of the shells' vectors."""
         self.factor[block] += self.shells.mean(products(density, density, len(fractional)))
-        self.counts[block] += scattering.pair_counts(fractional, bounds, self.n_bins,
+        self.counts[block] += cpu.pair_counts(fractional, bounds, self.n_bins,
                                                      self.shells.box_length / self.bin_width)
         self.frames[block] += 1
 

@@ -59,9 +59,10 @@ class Shells:
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sum of (n_sets, …) values over each shell's sets."""
-        total = np.zeros((len(values) + 1, *values.shape[1:]))
-        np.cumsum(values, axis=0, out=total[1:])
-        return total[self.first[1:]] - total[self.first[:-1]]
+        total = np.zeros((len(self.available), *values.shape[1:]))
+        filled = self.first[1:] > self.first[:-1]
+        total[filled] = np.add.reduceat(values, self.first[:-1][filled], axis=0)
+        return total
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean of (n_sets, …) values over each shell's vectors; NaN where a shell is empty."""

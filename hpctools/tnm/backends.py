@@ -13,33 +13,14 @@ The backend "cuda" also has simulate_device, whose results stay in device memory
 
 from __future__ import annotations
 
-import importlib
-import os
 from types import ModuleType
 
-MODULES = {"cpu": ".cpu", "cuda": ".cuda", "host": ".host"}
+from hpctools import kernels
+from hpctools.kernels import BackendError
 
-
-class BackendError(RuntimeError):
-    """A backend that is unknown or cannot run here."""
-
-    user_error = True
+__all__ = ["BackendError", "choose"]
 
 
 def choose(name: str | None = None) -> ModuleType:
     """The backend by one rule: the option, else HPCTOOLS_TNM_BACKEND, else cuda where a device is, else cpu."""
-    name = name or os.environ.get("HPCTOOLS_TNM_BACKEND") or ("cuda" if _device_present() else "cpu")
-    if name not in MODULES:
-        raise BackendError(f"backend {name!r} is unknown; expected one of {', '.join(MODULES)}")
-    return importlib.import_module(MODULES[name], __package__)
-
-
-def _device_present() -> bool:
-    if not os.path.exists("/dev/nvidiactl"):
-        return False
-    try:
-        import cupy
-
-        return bool(cupy.cuda.runtime.getDeviceCount() > 0)
-    except Exception:  # CuPy is absent or finds no driver: then there is no device to use
-        return False
+    return kernels.choose(__package__, "HPCTOOLS_TNM_BACKEND", name)

@@ -21,20 +21,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hpctools.world import device_index
+from hpctools.kernels import BackendError, device_count, device_name, import_cupy, set_device
 
-from .backends import BackendError
 from .program import Program
 from .simulator import Plan, Summary, check_ends, prepare
 from .source import BLOCK, BLOCKS, arguments, device_tables, source
 from .spectrum import TableStack
 
-try:
-    import cupy
-except ImportError as error:
-    raise BackendError(
-        f"the backend 'cuda' needs CuPy ({error}): pip install hpctools[gpu], or choose the backend 'cpu'"
-    ) from None
+__all__ = ["DeviceScans", "device_count", "device_name", "launcher", "set_device", "simulate_device", "simulate_into"]
+
+cupy: Any = import_cupy()
 
 OPTIONS = ("-std=c++17",)
 WARP = 32
@@ -57,27 +53,6 @@ class DeviceScans:
     points: NDArray[np.int64]
     offset: NDArray[np.int64]
     summary: Summary
-
-
-def device_count() -> int:
-    """Number of visible devices; BackendError where there is none."""
-    try:
-        count = int(cupy.cuda.runtime.getDeviceCount())
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise BackendError(f"no CUDA device can be used ({error}); choose the backend 'cpu'") from None
-    if count == 0:
-        raise BackendError("no CUDA device is visible (see CUDA_VISIBLE_DEVICES); choose the backend 'cpu'")
-    return count
-
-
-def set_device(local_rank: int) -> int:
-    """Make a node-local rank's device that of this thread; returns its number among the visible ones.
-
-    CUDA_VISIBLE_DEVICES is left as the scheduler has set it.
-    """
-    index = device_index(local_rank, device_count())
-    cupy.cuda.Device(index).use()
-    return index
 
 
 @cache
@@ -208,10 +183,3 @@ def simulate_device(
     return DeviceScans(
         values, job.start, job.points, job.offset, Summary(summary[:, :, 0], summary[:, :, 1], summary[:, :, 2])
     )
-
-
-def device_name() -> str:
-    """What the results are made on, for provenance."""
-    device_count()
-    device = cupy.cuda.runtime.getDevice()
-    return f"{cupy.cuda.runtime.getDeviceProperties(device)['name'].decode()}, device {device}"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import qmc
 
+from hpctools import kernels
 from hpctools.tnm import Program, simulate, simulate_windows
 from hpctools.tnm.backends import BackendError
 from hpctools.tnm.grid import PAPER
@@ -86,7 +87,7 @@ def test_builds_at_once_leave_one_library(monkeypatch: pytest.MonkeyPatch, tmp_p
         paths = set(pool.map(lambda _: host.build(), range(3)))
     assert len(paths) == 1
     assert list(tmp_path.iterdir()) == list(paths)
-    monkeypatch.setattr(host.subprocess, "run", _only_version(host.subprocess.run))
+    monkeypatch.setattr(kernels.subprocess, "run", _only_version(host.subprocess.run))
     assert host.build() in paths
 
 

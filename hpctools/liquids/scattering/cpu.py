@@ -1,12 +1,15 @@
-"""Numba kernels of the scattering functions: densities in reciprocal space, self parts, pair distances.
+"""Numba kernels: densities in reciprocal space, self parts, and pair distances (which have this backend alone).
 
-Particles must be sorted by species; `bounds` (n_species + 1,) says which rows belong to which.
+kernel.h computes the first two for CUDA devices, term by term as here.
 """
 
 from __future__ import annotations
 
 import numba
 import numpy as np
+
+SMALL = 1e-4
+"""kr below which sin(kr)/(kr) is 1 - (kr)²/6, to 1e-18."""
 
 _CHUNK = 128
 """Particles whose powers of exp(2πi x/L) stay in the cache together: 0.4 MB at k_max L = 400."""
@@ -94,7 +97,7 @@ def self_parts(displacement: np.ndarray, bounds: np.ndarray, k: np.ndarray) -> n
             sums[n_k + 1] += square * square
             for j in range(n_k):
                 x = k[j] * r
-                sums[j] += 1.0 - x * x / 6.0 if x < 1e-4 else np.sin(x) / x
+                sums[j] += 1.0 - x * x / 6.0 if x < SMALL else np.sin(x) / x
         for j in range(n_k + 2):
             sums[j] /= bounds[species + 1] - bounds[species]
     return out
@@ -126,3 +129,8 @@ def pair_counts(fractional: np.ndarray, bounds: np.ndarray, n_bins: int, bins_pe
                     counts[row, bins[j]] += 1
             row += 1
     return counts[:, :n_bins]
+
+
+def device_name() -> str:
+    """What the results are made on, for provenance."""
+    return "numba, one thread"
