@@ -45,7 +45,7 @@ class _Reader:
         self.trajectory = trajectory
         self.schedule = trajectory.schedule
         self.order = np.argsort(trajectory.species, kind="stable")
-        self._sorted = bool(np.all(np.diff(trajectory.species) >= 0))
+        self._sorted = bool(np.all(trajectory.species[1:] >= trajectory.species[:-1]))
         self.counts = np.bincount(trajectory.species, minlength=len(trajectory.species_names))
         if np.any(self.counts == 0):
             raise TrajectoryError(f"{trajectory.path}: {self.counts.tolist()} particles of the species "

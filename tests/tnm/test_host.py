@@ -87,7 +87,7 @@ def test_builds_at_once_leave_one_library(monkeypatch: pytest.MonkeyPatch, tmp_p
         paths = set(pool.map(lambda _: host.build(), range(3)))
     assert len(paths) == 1
     assert list(tmp_path.iterdir()) == list(paths)
-    monkeypatch.setattr(kernels.subprocess, "run", _only_version(host.subprocess.run))
+    monkeypatch.setattr(kernels.subprocess, "run", _only_version(kernels.subprocess.run))
     assert host.build() in paths
 
 
