@@ -10,6 +10,7 @@ from hpctools import config, stop, world
 
 from .engines import EngineError
 from .mixture import MixtureError
+from .observation import Observation
 from .state import State, StateError
 
 OVERVIEW = """Molecular dynamics of binary mixtures (Kob-Andersen Lennard-Jones and WCA), their structure and dynamics.
@@ -23,6 +24,7 @@ commands:
     run         one state: equilibrate, produce, analyse; a record NAME.h5 in the folder --out
     campaign    all states of a design, one a rank or process at a time; can be stopped and goes on
     status      what of a campaign is done, running, waiting, and how many core-hours remain
+    observe     measure a trajectory that was kept, on any number of ranks
 
 `COMMAND --help` lists its options. All quantities are in Lennard-Jones units: σ_AA, ε_AA, k_B = 1, τ_LJ.
 Exit codes: 0 complete, 75 stopped with work left (run the same command again), 2 usage, 1 error.
@@ -41,6 +43,14 @@ CAMPAIGN = """Simulate all states of a design; without a design the states of th
 Any number of ranks, processes and jobs can work in the same folder at the same time; each takes one state at a time.
 A finished state is never run again. The design is a TOML file; see hpctools/liquids/design.py for its keys and
 hpctools/data/liquids/design.toml for an example.
+"""
+
+OBSERVE = """Measure a trajectory and write its record: S(k), F_s(k,t), g(r), MSD, energies and their errors.
+
+    mpiexec -n 4 python -m hpctools.liquids observe results/liquids/work/NAME/trajectory.gsd record.h5
+
+Each rank reads its share of the frames; the record is the same for any number of ranks. It lacks what only the run
+knows (potential, seed, equilibration, flags).
 """
 
 
@@ -120,7 +130,28 @@ def status_command(arguments: list[str]) -> int:
     return stop.COMPLETE
 
 
-COMMANDS = {"run": run_command, "campaign": campaign_command, "status": status_command}
+def observe_command(arguments: list[str]) -> int:
+    """A record from a trajectory."""
+    parser = argparse.ArgumentParser("python -m hpctools.liquids observe", description=OBSERVE,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trajectory", help="GSD file written by `run --keep`")
+    parser.add_argument("out", help="the record, an HDF5 file that must not exist yet")
+    parser.add_argument("--backend", default="", choices=("cpu", "cuda", "host"),
+                        help="of S(k) and F_s (default: HPCTOOLS_SCATTERING_BACKEND, else cuda where a device is, "
+                        "else cpu)")
+    config.add_arguments(parser, Observation)
+    given = parser.parse_args(arguments)
+    ranks = world.start()
+    from .observe import observe
+
+    record = observe(given.trajectory, given.out, world=ranks, settings=config.from_arguments(Observation, given),
+                     backend=given.backend)
+    if record is not None:
+        print(record.path)
+    return stop.COMPLETE
+
+
+COMMANDS = {"run": run_command, "campaign": campaign_command, "status": status_command, "observe": observe_command}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from hpctools.liquids.frames import Schedule, TrajectoryWriter
 
-THERMO = {"potential_energy": -1.0, "pressure": 2.0, "temperature": 1.0}
+THERMO = {"potential_energy": -1.0, "pressure": 2.0, "temperature": 1.0, "samples": 1}
 
 
 @pytest.fixture(scope="session")

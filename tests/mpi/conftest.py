@@ -90,6 +90,12 @@ def run_grid(tmp_path):
 
 
 @pytest.fixture
+def run_observe(tmp_path):
+    """run_observe(ranks, trajectory, out, *options) -> (exit code, output) of the measurement of a liquid."""
+    return Job(tmp_path, ("-m", "hpctools.liquids", "observe"))
+
+
+@pytest.fixture
 def run_job(tmp_path):
     """run_job(ranks, out, *options) -> (exit code, output) of the driver in the test's folder."""
     return Job(tmp_path)
