@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import time
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from timing import least
 
 from hpctools.tnm import Program, simulate_windows
 from hpctools.tnm import host as host_backend
@@ -97,17 +96,6 @@ def host_seconds(job: Job, repeats: int) -> float:
     """Least seconds of the host build."""
     out, summary = np.empty(job.offset[-1], np.float32), np.zeros((len(job.parameters), 6, 6))
     return least(lambda: host_backend.simulate_into(*job, out, summary), repeats)
-
-
-def least(call: Callable[[], object], repeats: int) -> float:
-    """Least seconds of a call, after one that is not timed."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def main() -> None:

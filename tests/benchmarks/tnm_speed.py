@@ -16,8 +16,8 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from numba import njit
-from tnm_gpu import COUNTED, FLOPS, least, work
+from timing import least, multiply_add_rate
+from tnm_gpu import COUNTED, FLOPS, work
 
 from hpctools.tnm import simulate, simulate_windows
 from hpctools.tnm.cpu import thread_count
@@ -25,14 +25,6 @@ from hpctools.tnm.grid import select
 
 REGIONS = ((0.2, 0.4), (0.42, 0.7), (0.72, 1.0))
 PAPER_SECONDS = 600.0  # a sample on one core, Mater. Chem. Phys. 329 (2025) 130107
-
-
-@njit(fastmath=True)
-def _multiply_adds(a, b, c, rounds):
-    for _ in range(rounds):
-        for i in range(a.size):
-            a[i] = a[i] * b[i] + c[i]
-    return a[0]
 
 
 def draw(n: int, x: tuple[float, float] = (0.2, 1.0), beta: tuple[float, float] = (0.2, 1.0)) -> np.ndarray:
@@ -83,8 +75,7 @@ def main() -> None:
 def floor(core_seconds: float, parameters: np.ndarray, out: np.ndarray) -> None:
     """Print what arithmetic and memory alone would take, beside a core's seconds a sample."""
     counts = dict(zip(COUNTED, work(parameters), strict=True))
-    a, b, c = (np.full(1024, value) for value in (0.5, 0.999, 1e-3))
-    rate = 2 * 1024 * 20_000 / least(lambda: _multiply_adds(a, b, c, 20_000), 5)
+    rate = multiply_add_rate()
     fill = out.nbytes / least(lambda: out.fill(0.0), 5)
     flops = {name: counts[name] * cost for name, cost in zip(COUNTED, FLOPS, strict=True)}
     modes, total = flops["mode updates"] / rate, sum(flops.values()) / rate
