@@ -22,6 +22,7 @@ from hpctools.world import World
 from .averages import drift, lagrange, standard_error
 from .dynamics import Dynamics, ageing, diffusion, non_gaussian, peak_estimate, relaxation_time
 from .structure import GridError, Structure, grid_weights, ideal_counts
+from .wavevectors import central_moments
 
 if TYPE_CHECKING:
     from .crystal import BondOrder
@@ -105,7 +106,8 @@ class Record:
         `structure.PAPER_GRID` is the grid with dk = 0.4 of the paper. The errors of the shells count as
         independent. Raises GridError outside the shells.
         """
-        weights = grid_weights(self.shell_k, self.shell_vectors, k)
+        moments = central_moments(self.attributes["box_length"], self.attributes["shell_width"], len(self.shell_k))
+        weights = grid_weights(self.shell_k, moments, self.shell_vectors, k)
         value = weights @ np.nan_to_num(self.structure_factor)
         return value, np.sqrt(weights**2 @ np.nan_to_num(self.structure_factor_error) ** 2)
 

@@ -92,27 +92,40 @@ def ideal_counts(bounds: np.ndarray, box_length: float, bin_width: float, n_bins
     return np.array(number)[:, None] * share[None, :]
 
 
-def grid_weights(mean_k: np.ndarray, used: np.ndarray, k: Sequence[float] | np.ndarray) -> np.ndarray:
-    """(n_k, n_shells) weights that bring a function of k from the shells to wave numbers k.
+def grid_weights(mean_k: np.ndarray, moments: np.ndarray, used: np.ndarray,
+                 k: Sequence[float] | np.ndarray) -> np.ndarray:
+    """(n_k, n_shells) weights that bring a function of k from the means over shells to wave numbers k.
 
-    Between the shells' mean |k| by the cubic through the four around k. Below the first that is not empty by
-    the straight line in k² through the first three, fitted with the number of vectors as weights. Raises
-    GridError above the last shell.
+    Between the shells it is the cubic whose means over the four shells around k are theirs: a cubic through the
+    means themselves would lower the main peak of a liquid by 0.6 % at a width of 0.2. Below the first shell that
+    is not empty it is the straight line in k² through the first three, fitted with the number of vectors as
+    weights.
+
+    Parameters
+    ----------
+    mean_k : (n_shells,) mean |k|.
+    moments : (n_shells, 2) second and third central moment of |k|, see `wavevectors.central_moments`.
+    used : (n_shells,) wave vectors; 0 where a shell is empty.
+    k : (n_k,) wave numbers.
+
+    Raises GridError above the last shell.
     """
     k = np.asarray(k, float)
     filled = np.flatnonzero(used > 0)
-    nodes = mean_k[filled]
+    nodes, second, third = mean_k[filled], moments[filled, 0], moments[filled, 1]
     reach = nodes[-1] + 0.5 * (nodes[-1] - nodes[-2])
     if np.any(k <= 0) or np.any(k > reach):
         raise GridError(f"wave numbers from {k.min():g} to {k.max():g}; expected 0 < k ≤ {reach:.4g}")
     weights = np.zeros((len(k), len(mean_k)))
-    design = np.stack([np.ones(3), nodes[:3] ** 2], axis=1)
+    design = np.stack([np.ones(3), nodes[:3] ** 2 + second[:3]], axis=1)
     root = np.sqrt(used[filled[:3]])[:, None]
     line = np.linalg.pinv(design * root) * root.T  # (2, 3): constant and slope in k² from the three values
     for row, value in enumerate(k):
         if value < nodes[0]:
             weights[row, filled[:3]] = line[0] + line[1] * value**2
         else:
-            near, cubic = lagrange(nodes, float(value))
-            weights[row, filled[near]] = cubic
+            near, _ = lagrange(nodes, float(value))
+            x, m2, m3 = nodes[near] - value, second[near], third[near]
+            means = np.stack([np.ones(4), x, x**2 + m2, x**3 + 3 * x * m2 + m3])  # of the powers of k - value
+            weights[row, filled[near]] = np.linalg.solve(means, [1.0, 0.0, 0.0, 0.0])
     return weights

@@ -9,6 +9,7 @@ described by its member with n ≥ 0; all four sign combinations are computed to
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -114,3 +115,21 @@ def shells(box_length: float, width: float, k_max: float, limit: int, seed: int)
         first[i + 1] = first[i] + len(rows)
     rows = np.concatenate(chosen)
     return Shells(box_length, width, np.ascontiguousarray(n[rows]), first, weight[rows], available)
+
+
+@cache
+def central_moments(box_length: float, width: float, n_shells: int) -> np.ndarray:
+    """(n_shells, 2) second and third central moment of |k| over all wave vectors of each shell; 0 where it is empty."""
+    unit = 2 * np.pi / box_length
+    axis = np.arange(int(n_shells * width / unit) + 2)
+    square = (axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2).ravel()
+    some = np.where(axis == 0, 1.0, 2.0)  # n and -n
+    number = np.bincount(square, (some[:, None, None] * some[None, :, None] * some[None, None, :]).ravel())
+    k = unit * np.sqrt(np.arange(len(number)))
+    shell = np.floor(k / width).astype(int)
+    use = (shell < n_shells) & (number > 0) & (k > 0)
+    k, shell, number = k[use], shell[use], number[use]
+    total = np.maximum(np.bincount(shell, number, n_shells), 1)
+    mean = np.bincount(shell, number * k, n_shells) / total
+    return np.stack([np.bincount(shell, number * (k - mean[shell]) ** power, n_shells) / total for power in (2, 3)],
+                    axis=1)

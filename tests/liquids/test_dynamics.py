@@ -87,7 +87,7 @@ def test_brownian_motion(brownian):
     known = np.isfinite(error[0, :, 0, 0]) & (times > 0)
     assert list(runs[0].times[~known]) == [0.0, *runs[0].times[runs[0].times > 1.5]]
     claimed, spread = np.sqrt(np.mean(error**2, axis=0)), f.std(axis=0, ddof=1)
-    ratio = (claimed / spread)[known][..., :4]
+    ratio = (claimed[known] / spread[known])[..., :4]
     assert 0.8 < np.median(ratio) < 1.2 and np.all((ratio > 0.4) & (ratio < 2.0))
     mean, scatter = f.mean(axis=0), spread / np.sqrt(24)
     late = times > 0

@@ -8,7 +8,7 @@ import pytest
 from hpctools.liquids.averages import standard_error
 from hpctools.liquids.scattering import cpu
 from hpctools.liquids.structure import PAPER_GRID, GridError, Structure, grid_weights, ideal_counts
-from hpctools.liquids.wavevectors import shells
+from hpctools.liquids.wavevectors import central_moments, shells
 
 
 def gathered(frames: list[np.ndarray], bounds: np.ndarray, length: float, k_max: float, limit: int = 10**6,
@@ -129,21 +129,31 @@ def test_a_draw_gives_the_same_structure_factor(liquid):
 
 
 def test_onto_a_grid():
-    grid = shells(10.0, 0.2, 40.0, 400, 1)
-    k, used = np.nan_to_num(grid.mean_k), grid.used
-    cubic = 1 - 0.3 * k + 0.02 * k**2 + 1e-3 * k**3
-    inner = PAPER_GRID[2:]
-    assert np.allclose(grid_weights(grid.mean_k, used, inner) @ cubic,
-                       1 - 0.3 * inner + 0.02 * inner**2 + 1e-3 * inner**3, rtol=1e-9)
-    # below the smallest wave vector: a line in k²
-    assert grid_weights(grid.mean_k, used, [0.2, 0.6]) @ (2 + 0.5 * k**2) == pytest.approx([2.02, 2.18])
-    # a peak as sharp as that of the liquid at its coldest, half width 0.35
-    def peak(x: np.ndarray) -> np.ndarray:
-        return 1 + 2.5 / (1 + ((x - 7.25) / 0.35) ** 2)
+    """From means over shells back to the function: exactly for a cubic, and for a peak like that of S_AA, half width
+    0.45, to 0.5 % of it."""
+    def cubic(x: np.ndarray) -> np.ndarray:
+        return 1 - 0.3 * x + 0.02 * x**2 + 1e-3 * x**3
 
+    def peak(x: np.ndarray) -> np.ndarray:
+        return 0.5 + 2 / (1 + ((x - 7.25) / 0.45) ** 2)
+
+    full = shells(10.0, 0.2, 12.0, 10**6, 1)
+    moments = central_moments(10.0, 0.2, 60)
+    inner = PAPER_GRID[2:30]
+    found = grid_weights(full.mean_k, moments, full.used, inner) @ np.nan_to_num(full.mean(cubic(full.k)))
+    assert np.allclose(found, cubic(inner), rtol=1e-9)
+    # below the smallest wave vector: a line in k²
+    line = np.nan_to_num(full.mean(2 + 0.5 * full.k**2))
+    assert grid_weights(full.mean_k, moments, full.used, [0.2, 0.6]) @ line == pytest.approx([2.02, 2.18])
+    drawn = shells(10.0, 0.2, 40.0, 400, 1)
+    moments = central_moments(10.0, 0.2, 200)
+    values = np.nan_to_num(drawn.mean(peak(drawn.k)))
     for target in (PAPER_GRID[1:], (np.arange(3, 200) + 0.5) * 0.2):
-        error = np.abs(grid_weights(grid.mean_k, used, target) @ peak(k) - peak(target))
-        assert error.max() < 0.035 and np.mean(error) < 1.5e-3  # 1 % of the peak
+        error = np.abs(grid_weights(drawn.mean_k, moments, drawn.used, target) @ values - peak(target))
+        assert error.max() < 0.005 * peak(7.25)
+    # without the moments the top would be lower by width² / 24 times the curvature, 1.2 %
+    flat = grid_weights(drawn.mean_k, 0 * moments, drawn.used, [7.3]) @ values
+    assert flat[0] < 0.993 * peak(7.3)
     for wrong in ([0.0, 1.0], [41.0], [-1.0]):
         with pytest.raises(GridError, match="expected 0 < k ≤"):
-            grid_weights(grid.mean_k, used, wrong)
+            grid_weights(drawn.mean_k, moments, drawn.used, wrong)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hpctools.liquids.wavevectors import SIGNS, shells
+from hpctools.liquids.wavevectors import SIGNS, central_moments, shells
 
 UNIT = 2 * np.pi / 10.0
 
@@ -33,6 +33,17 @@ def test_all_vectors_once():
     assert every == {tuple(v) for v in n}
     for row, weight in zip(found.n[:200], found.weight[:200]):
         assert len({max(tuple(v), tuple(-v)) for v in row * SIGNS}) == weight
+
+
+def test_central_moments():
+    found = shells(10.0, 0.2, 8.0, 10**6, 1)
+    filled = found.used > 0
+    deviation = found.k - np.repeat(found.mean_k, np.diff(found.first))
+    for power in (2, 3):
+        expected = found.mean(deviation**power)[filled]
+        assert np.allclose(central_moments(10.0, 0.2, 40)[filled, power - 2], expected, rtol=1e-8, atol=1e-14)
+    # a shell far out is filled nearly evenly
+    assert central_moments(10.0, 0.2, 200)[150:, 0] == pytest.approx(0.2**2 / 12, rel=0.2)
 
 
 def test_draw_is_reproducible_and_limited():
