@@ -146,7 +146,8 @@ def slopes(rows: Sequence[Row]) -> str:
             print_one, print_other = (MCT_TEMPERATURES[potential][r.density] for r in (one, other))
             error = math.hypot(one.error / one.value, other.error / other.value) / span
             printed, ours = math.log(print_other / print_one) / span, math.log(other.value / one.value) / span
-            lines.append((potential, f"{one.density:g} … {other.density:g}", f"{printed:.2f}", f"{ours:.2f} ± {error:.2f}"))
+            between = f"{one.density:g} … {other.density:g}"
+            lines.append((potential, between, f"{printed:.2f}", f"{ours:.2f} ± {error:.2f}"))
     return markdown(("", "ρ", "d ln T/d ln ρ in print", "ours"), lines) if lines else ""
 
 

@@ -34,7 +34,8 @@ def run_state(state: State, folder: Path, product: Path, stop: Stop, *, show: bo
 
     simulation = Simulation(state, folder, stop, show=show, checkpoint_seconds=checkpoint_seconds)
     simulation.run()
-    observe(folder / TRAJECTORY, product, simulation.history())
+    # on the CPU: the ranks of a campaign on a GPU node would all take the first device
+    observe(folder / TRAJECTORY, product, simulation.history(), backend="cpu")
 
 
 def share_done(state: State, folder: Path) -> float:
