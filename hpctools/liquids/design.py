@@ -50,11 +50,12 @@ def read_design(path: str | Path) -> list[State]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise config.ConfigError(f"{path}: is not TOML: {error}") from error
     unknown = sorted(set(content) - {"settings", "states"})
-    if unknown or not content.get("states"):
+    tables = content.get("states")
+    if unknown or not (tables and isinstance(tables, list) and all(isinstance(table, dict) for table in tables)):
         raise config.ConfigError(f"{path}: found {', '.join(content) or 'nothing'}; expected [[states]] tables and, "
                                  "if wanted, one [settings] table")
     settings = config.check(State, content.get("settings", {}), f"{path}: settings")
-    return [state for number, table in enumerate(content["states"], 1)
+    return [state for number, table in enumerate(tables, 1)
             for state in _expand(table, settings, f"{path}: states table {number}")]
 
 
@@ -71,6 +72,9 @@ def _expand(table: dict[str, Any], settings: dict[str, Any], source: str) -> lis
              table.get("seeds", [State.seed])]
     if not all(isinstance(entry, list) for entry in lists):
         raise config.ConfigError(f"{source}: potentials, densities, {key} and seeds must be lists")
+    for value in (*lists[1], *lists[2], table.get("max_temperature", 1.0)):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise config.ConfigError(f"{source}: found {value!r} among densities and temperatures, expected numbers")
     for potential, density, value, seed in itertools.product(*lists):
         temperature = value if key == "temperatures" else round(value * mct_temperature(potential, density), 6)
         if temperature > table.get("max_temperature", math.inf):

@@ -24,7 +24,7 @@ SHIPPED = Path(__file__).parent.parent / "data" / "liquids" / "library"
 BEFORE, AFTER = 10.0, 40.0
 """Relaxation times of the equilibration and of the production, at least, of a liquid in equilibrium."""
 AGEING_LIMIT = 4.0  # χ² a point between the halves of a run; neighbouring points are correlated
-_PEAK_RANGE = 0.45  # around the maximum of S_AA that is fitted by a parabola, in σ_AA⁻¹
+_PEAK_SHELLS = 5  # around the maximum of S_AA, which are fitted by a parabola: a width of 1 σ_AA⁻¹
 
 
 class LibraryError(Exception):
@@ -87,10 +87,10 @@ def peak_of(record: Record) -> tuple[float, float]:
     expected = peak_estimate(record.attributes["density"])
     near = np.flatnonzero((record.shell_vectors > 0) & (np.abs(k - expected) < 1.0))
     top = k[near[np.argmax(s[near])]]
-    fitted = near[np.abs(k[near] - top) <= _PEAK_RANGE]
+    fitted = near[np.argsort(np.abs(k[near] - top))][:_PEAK_SHELLS]
     if len(fitted) < 4 or not np.all(error[fitted] > 0):
-        raise LibraryError(f"{record.path}: {len(fitted)} shells with errors around the peak of S_AA, expected 4 or "
-                           "more; take shells of width 0.2 or less")
+        raise LibraryError(f"{record.path}: {len(fitted)} shells with errors around the peak of S_AA, expected "
+                           f"{_PEAK_SHELLS}; take shells of width 0.2 or less")
     coefficients, covariance = np.polyfit(k[fitted] - top, s[fitted], 2, w=1 / error[fitted], cov="unscaled")
     a, b, _ = coefficients
     slope = np.array([b / (2 * a * a), -1 / (2 * a), 0.0])  # of the vertex -b/2a

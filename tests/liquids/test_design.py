@@ -1,0 +1,89 @@
+"""Designs: what a TOML file expands to, and its errors."""
+
+import pytest
+
+from hpctools.config import ConfigError
+from hpctools.liquids.design import SHIPPED, cost, read_design
+from hpctools.liquids.mixture import MixtureError, mct_temperature
+from hpctools.liquids.state import State, StateError
+
+TABLE = """
+[settings]
+particles = 200
+
+[[states]]
+potentials = ["LJ", "WCA"]
+densities = [1.2]
+relative_temperatures = [1.0, 0.5]
+seeds = [1, 2]
+
+[[states]]
+temperatures = [0.3]
+protocol = "glass"
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text: str):
+        path = tmp_path / "design.toml"
+        path.write_text(text)
+        return read_design(path)
+
+    return read
+
+
+def test_expansion(read):
+    states = read(TABLE)
+    assert len(states) == 9 and len({state.name for state in states}) == 9
+    assert {state.temperature for state in states[:4]} == {0.9, 0.45}
+    assert all(state.particles == 200 for state in states)
+    assert states[-1].protocol == "glass" and states[-1].potential == "LJ"
+
+
+def test_the_shipped_design_is_that_of_the_paper_and_more():
+    states = read_design(SHIPPED)
+    relative = {(s.potential, s.density, round(s.temperature / mct_temperature(s.potential, s.density), 3), s.seed)
+                for s in states}
+    assert len(states) == len(relative) == len({s.name for s in states})
+    for potential in ("LJ", "WCA"):
+        for density in (1.2, 1.4, 1.6, 1.8):
+            for t in (0.3, 0.4, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.3, 1.6, 2.0, 3.0, 5.0):
+                if t * mct_temperature(potential, density) <= 15:
+                    assert (potential, density, t, 1) in relative
+                    assert t < 0.6 or (potential, density, t, 2) in relative
+    assert all(s.particles == 0 and s.length == 10.0 for s in states)
+    assert max(s.temperature for s in states) <= 15
+    assert {s.protocol for s in states if s.temperature < 0.45 * mct_temperature(s.potential, s.density)} == {"glass"}
+
+
+def test_cost_grows_on_cooling_and_with_density():
+    warm, cold = State(temperature=0.9), State(temperature=0.45)
+    assert cost(cold) > 5 * cost(warm)
+    assert cost(State(density=1.8, temperature=5.1)) > cost(State(density=1.2, temperature=0.9))
+    assert cost(State(particles=4000)) > 2 * cost(State())
+
+
+@pytest.mark.parametrize(("text", "error", "message"), [
+    ("", ConfigError, "expected [[states]]"),
+    ("states = 3", ConfigError, "expected"),
+    ("[[states]]\ntemperatures = [1.0]\nrelative_temperatures = [1.0]", ConfigError, "either"),
+    ("[[states]]\ndensities = [1.2]", ConfigError, "either"),
+    ("[[states]]\ntemperature = [1.0]", ConfigError, "unknown key 'temperature'"),
+    ("[[states]]\ntemperatures = 1.0", ConfigError, "must be lists"),
+    ("[[states]]\ntemperatures = ['warm']", ConfigError, "temperature"),
+    ("[settings]\nsteps = 3\n[[states]]\ntemperatures = [1.0]", ConfigError, "unknown key 'steps'"),
+    ("[[states]]\npotentials = ['HS']\ntemperatures = [1.0]", ConfigError, "LJ, WCA"),
+    ("[[states]]\ndensities = [0.9]\nrelative_temperatures = [1.0]", MixtureError, "give the temperature itself"),
+    ("[[states]]\ntemperatures = [-1.0]", StateError, "positive"),
+    ("[[states", ConfigError, "is not TOML"),
+])  # fmt: skip
+def test_errors_name_what_is_wrong(read, text, error, message):
+    with pytest.raises(error) as caught:
+        read(text)
+    assert message in str(caught.value) and caught.value.user_error
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_design(tmp_path / "none.toml")
