@@ -45,6 +45,7 @@ class Progress:
         self._last_time = self._start
         self._last_done = initial
         self._width = 0
+        self._note = ""
 
     @property
     def rate(self) -> float:
@@ -52,9 +53,13 @@ class Progress:
         elapsed = self._clock() - self._start
         return (self.done - self._initial) / elapsed if elapsed > 0 else 0.0
 
-    def update(self, done: int) -> None:
-        """Say that `done` units of the total are finished now (a running count, not an increment)."""
+    def update(self, done: int, note: str = "") -> None:
+        """Say that `done` units of the total are finished now (a running count, not an increment).
+
+        note: printed behind the rest, such as "loss 0.01"; it stays until there is another one.
+        """
         self.done = done
+        self._note = note or self._note
         if not self._enabled:
             return
         waited = self._clock() - self._last_time
@@ -92,6 +97,8 @@ class Progress:
             text += f", {duration(self._clock() - self._start)} in all"
         elif rate > 0:
             text += f", {duration((self.total - self.done) / rate)} left"
+        if self._note:
+            text += f", {self._note}"
         if self._terminal:
             filled = int(_BAR_WIDTH * min(fraction, 1.0))
             text = f"{self._label}[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {text}"

@@ -105,3 +105,9 @@ def run_campaign(tmp_path):
 def run_job(tmp_path):
     """run_job(ranks, out, *options) -> (exit code, output) of the driver in the test's folder."""
     return Job(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def make_job():
+    """make_job(folder, program) -> a Job."""
+    return Job

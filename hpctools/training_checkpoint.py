@@ -1,0 +1,156 @@
+"""Checkpoint and log of a training: what a run leaves for the next one.
+
+The checkpoint holds everything that the next step depends on, and the rows of the log so far. A row is appended to the
+log as soon as it is known; a run that goes on first rewrites the log from its checkpoint, so that no row is lost or
+stands there twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hpctools.training_settings import TrainingError
+from hpctools.world import World
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.csv"
+_FORMAT = "hpctools checkpoint 1"
+
+
+@dataclass
+class State:
+    """How far a training is; the fields are stored in the checkpoint as they are.
+
+    epoch: finished epochs; position: finished batches of the current epoch; samples: seen in all; seconds: of all runs;
+    sums: of the metrics over the samples of the current epoch; rows: of the log; best: weights of the best validation.
+    """
+
+    epoch: int = 0
+    position: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = -1
+    best_loss: float = float("inf")
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+
+def write_checkpoint(folder: Path, content: Mapping[str, Any]) -> None:
+    """Replace the folder's checkpoint; a kill leaves the former one. For rank 0."""
+    part = folder / (CHECKPOINT + ".part")
+    try:
+        with open(part, "wb") as file:
+            torch.save({"format": _FORMAT, **content}, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, RuntimeError) as error:  # torch wraps a full disk into a RuntimeError
+        words = str(error).split("\n")[0]
+        raise TrainingError(f"{part}: cannot be written ({words}); the former checkpoint is as it was") from error
+    os.replace(part, folder / CHECKPOINT)
+
+
+def read_checkpoint(folder: Path, identity: Mapping[str, Any], world: World) -> dict[str, Any] | None:
+    """The folder's checkpoint on every rank, its tensors on the CPU; None where there is none. Collective.
+
+    Raises TrainingError on all ranks where the file is damaged or of a training with another identity.
+    """
+    data: bytes | None = None
+    if world.rank == 0 and (folder / CHECKPOINT).exists():
+        data = (folder / CHECKPOINT).read_bytes()
+    data = world.bcast(data)  # not read by each rank: a shared file system may show them different states
+    if data is None:
+        return None
+    path = folder / CHECKPOINT
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if content["format"] != _FORMAT:
+            raise TrainingError(f"{path}: has the format {content['format']!r}, not {_FORMAT!r}; {_remedy(folder)}")
+        found, expected = flat(content["identity"]), flat(identity)
+    except TrainingError:
+        raise
+    except Exception as error:  # torch has many for a damaged file
+        words = str(error).split("\n")[0]
+        raise TrainingError(
+            f"{path}: expected a checkpoint of hpctools, found a damaged or other file ({type(error).__name__}: "
+            f"{words}); {_remedy(folder)}"
+        ) from error
+    missing = "nothing"
+    differences = [
+        f"{key}: it has {found.get(key, missing)}, this run {expected.get(key, missing)}"
+        for key in sorted({*found, *expected})
+        if found.get(key) != expected.get(key)
+    ]
+    if differences:
+        raise TrainingError(f"{path}: is of another training ({'; '.join(differences)}); {_remedy(folder)}")
+    return dict(content)
+
+
+def _remedy(folder: Path) -> str:
+    return f"choose another output folder, or remove {folder} to start again"
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """A nested table as key.key: text of the value."""
+    found: dict[str, str] = {}
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found.update(flat(value, name + "."))
+        else:
+            found[name] = json.dumps(value, ensure_ascii=False, default=list)
+    return found
+
+
+def columns(rows: Sequence[Mapping[str, float]]) -> list[str]:
+    """Columns of the log: those of its first row, which is always complete or has only validation in it."""
+    first = list(rows[0])
+    metrics = [name.removeprefix("val_") for name in first if name.startswith("val_")]
+    return [*_HEAD, *(metrics or [n for n in first if n not in (*_HEAD, _TAIL)]), *(f"val_{n}" for n in metrics), _TAIL]
+
+
+_HEAD = ("epoch", "samples", "learning_rate")
+_TAIL = "seconds"
+
+
+def write_log(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Make the log anew from all its rows; it appears when it is whole."""
+    part = folder / (LOG + ".part")
+    if not rows:
+        (folder / LOG).unlink(missing_ok=True)
+        return
+    with open(part, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns(rows), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(part, folder / LOG)
+
+
+def append_row(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Add the last row to the log."""
+    if len(rows) == 1:
+        write_log(folder, rows)
+        return
+    with open(folder / LOG, "a", newline="", encoding="utf-8") as file:
+        csv.DictWriter(file, columns(rows), lineterminator="\n").writerow(rows[-1])
+
+
+def read_log(folder: str | Path) -> dict[str, list[float]]:
+    """The columns of a training's log; NaN where a cell is empty."""
+    path = Path(folder) / LOG
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+            return {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else {})}
+    except (OSError, ValueError, TypeError) as error:
+        raise TrainingError(f"{path}: cannot be read as the log of a training ({error})") from error

@@ -1,0 +1,55 @@
+"""Settings of the training loop. torch is not imported here, so that the --help of a command is quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hpctools.config import setting
+
+
+class TrainingError(Exception):
+    """A training that cannot start or go on; the message says what to do."""
+
+    user_error = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained. A command's own settings may inherit these and change their defaults."""
+
+    epochs: int = setting(100, "passes through the training set")
+    batch: int = setting(128, "samples of an optimiser step, over all ranks")
+    optimiser: str = setting("adamw", "by which the weights move", choices=("sgd", "adam", "adamw"))
+    learning_rate: float = setting(1e-3, "highest learning rate")
+    momentum: float = setting(0.0, "of SGD")
+    weight_decay: float = setting(0.0, "L2 penalty (decoupled from the gradient in adamw)")
+    lasso: float = setting(0.0, "L1 penalty: this times the sum of |w| over all weight matrices, biases left out")
+    schedule: str = setting(
+        "constant", "of the learning rate: constant; cosine to its final value; one-cycle, cosine both up and down",
+        choices=("constant", "cosine", "one-cycle"),
+    )  # fmt: skip
+    warmup: float = setting(0.0, "share of all steps in which the learning rate rises from its final value")
+    final_rate: float = setting(0.0, "final learning rate of cosine and one-cycle, as a share of the highest")
+    clip: float = setting(0.0, "longest gradient (2-norm over all weights); 0: as long as it is")
+    ema: float = setting(0.0, "decay of the running mean of the weights, used instead of them; 0: none")
+    keep: str = setting("last", "weights to keep: last, or those of the best validation", choices=("last", "best"))
+    seed: int = setting(0, "of shuffling and dropout")
+    precision: str = setting("float32", "of the forward pass", choices=("float32", "bfloat16"))
+    validation_epochs: int = setting(1, "validate after every n-th epoch, and after the last")
+    checkpoint_minutes: float = setting(2.0, "a kill loses at most this much work", unit="min")
+
+    def __post_init__(self) -> None:
+        limits = {
+            "epochs": (1, None), "batch": (1, None), "learning_rate": (0, None), "momentum": (0, 1),
+            "weight_decay": (0, None), "lasso": (0, None), "warmup": (0, 1), "final_rate": (0, 1), "clip": (0, None),
+            "ema": (0, 1), "seed": (0, None), "validation_epochs": (1, None), "checkpoint_minutes": (0, None),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not (value >= low and (high is None or value < high)):
+                upper = "" if high is None else f" and below {high}"
+                raise TrainingError(f"{name} {value:g}; expected {low} or more{upper}")
+
+
+# What may change from one run to the next of the same training, because no weight depends on it.
+FREE = ("checkpoint_minutes",)
