@@ -28,6 +28,23 @@ other commands:
     python -m hpctools.tnm export FILE OUT     plain float32 HDF5 for other programs
     python -m hpctools.tnm merge FILE OUT      one file out of one a rank
     python -m hpctools.tnm verify FILE         compare all data with their checksums
+    python -m hpctools.tnm train --model NAME  train a network that reads parameters off scans
+"""
+
+TRAIN = """Train a network of Mater. Chem. Phys. 329 (2025) 130107 that reads ln A, Δh*, x and β off six heating scans.
+
+    python -m hpctools.tnm train --model MCNN-C --dry-run                     cost, memory, time of a step
+    torchrun --nproc-per-node 4 -m hpctools.tnm train --model MCNN-C          one rank a GPU
+    python jobs/tnm_train.py --model MCNN-C --gpus 4                          through Slurm, requeued until it is done
+    python -m hpctools.tnm train --model MCNN-C --wall-time 10                in pieces of ten minutes
+    python -m hpctools.tnm train --every 20 --stride-x 4 --stride-beta 4 --filters 4 4 4 --batch 32 --epochs 20
+                                                                              a small one, for two CPU cores
+
+Results are in runs/MODEL (or --out): log.csv, checkpoint.pt, and in the end model.npz and predictions.h5 (the test
+part). The training can be stopped (signals USR1, USR2, TERM, INT; the end of a Slurm job; --wall-time) and goes on when
+the same command is run again, with any number of ranks. Ranks come from torchrun, srun or mpiexec. Exit codes: 0
+complete, 75 stopped with work left, 2 usage, 1 error. Settings come from the command line, else from --config FILE
+(TOML, keys as the options with underscores), else from the defaults, which are the paper's where it has published them.
 """
 
 
@@ -93,7 +110,50 @@ def verify_command(arguments: list[str]) -> int:
     return stop.COMPLETE
 
 
-COMMANDS = {"export": export_command, "merge": merge_command, "verify": verify_command}
+def train_command(arguments: list[str]) -> int:
+    """Training of a network."""
+    from hpctools.training_settings import TrainingError
+
+    from .learning_settings import TrainJob
+
+    parser = argparse.ArgumentParser(
+        "python -m hpctools.tnm train", description=TRAIN, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and the time of a step, and stop")
+    config.add_arguments(parser, TrainJob)
+    given = parser.parse_args(arguments)
+    try:
+        job = config.from_arguments(TrainJob, given, given.config)
+        job.grid()
+    except (config.ConfigError, SettingsError, GridError, TrainingError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return stop.USAGE
+    try:
+        from hpctools.training import start
+    except ImportError as error:
+        print(f"error: training needs torch ({error}): pip install 'hpctools[ml]'", file=sys.stderr)
+        return stop.ERROR
+    try:
+        ranks = start(job.device)
+    except (TrainingError, world.LaunchError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return stop.USAGE
+    from hpctools.store import StoreError
+
+    from .learning import run
+
+    try:
+        return run(job, ranks, sys.argv, given.dry_run)
+    except StoreError as error:  # all ranks meet it alike
+        if ranks.rank == 0:
+            print(f"error: {error}", file=sys.stderr)
+        return stop.ERROR
+
+
+COMMANDS = {
+    "export": export_command, "merge": merge_command, "verify": verify_command, "train": train_command,
+}  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
