@@ -39,8 +39,9 @@ from hpctools import weights
 from hpctools.progress import Progress
 from hpctools.provenance import provenance
 from hpctools.stop import Stop
-from hpctools.training_checkpoint import State, append_row, read_checkpoint, write_checkpoint, write_log
+from hpctools.training_checkpoint import State, read_checkpoint, write_checkpoint
 from hpctools.training_data import Data, SampleDropout, Samples, Share, Stream, Tensors, derived_seed, share
+from hpctools.training_log import append_row, write_log
 from hpctools.training_settings import FREE, Settings, TrainingError
 from hpctools.training_world import TorchWorld, start
 

@@ -1,17 +1,11 @@
-"""Checkpoint and log of a training: what a run leaves for the next one.
-
-The checkpoint holds everything that the next step depends on, and the rows of the log so far. A row is appended to the
-log as soon as it is known; a run that goes on first rewrites the log from its checkpoint, so that no row is lost or
-stands there twice.
-"""
+"""Checkpoint of a training: everything that the next step depends on, and the rows of the log so far."""
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +17,6 @@ from hpctools.training_settings import TrainingError
 from hpctools.world import World
 
 CHECKPOINT = "checkpoint.pt"
-LOG = "log.csv"
 _FORMAT = "hpctools checkpoint 1"
 
 
@@ -110,47 +103,3 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             found[name] = json.dumps(value, ensure_ascii=False, default=list)
     return found
-
-
-def columns(rows: Sequence[Mapping[str, float]]) -> list[str]:
-    """Columns of the log: those of its first row, which is always complete or has only validation in it."""
-    first = list(rows[0])
-    metrics = [name.removeprefix("val_") for name in first if name.startswith("val_")]
-    return [*_HEAD, *(metrics or [n for n in first if n not in (*_HEAD, _TAIL)]), *(f"val_{n}" for n in metrics), _TAIL]
-
-
-_HEAD = ("epoch", "samples", "learning_rate")
-_TAIL = "seconds"
-
-
-def write_log(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Make the log anew from all its rows; it appears when it is whole."""
-    part = folder / (LOG + ".part")
-    if not rows:
-        (folder / LOG).unlink(missing_ok=True)
-        return
-    with open(part, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns(rows), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(part, folder / LOG)
-
-
-def append_row(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Add the last row to the log."""
-    if len(rows) == 1:
-        write_log(folder, rows)
-        return
-    with open(folder / LOG, "a", newline="", encoding="utf-8") as file:
-        csv.DictWriter(file, columns(rows), lineterminator="\n").writerow(rows[-1])
-
-
-def read_log(folder: str | Path) -> dict[str, list[float]]:
-    """The columns of a training's log; NaN where a cell is empty."""
-    path = Path(folder) / LOG
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-            return {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else {})}
-    except (OSError, ValueError, TypeError) as error:
-        raise TrainingError(f"{path}: cannot be read as the log of a training ({error})") from error

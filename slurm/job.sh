@@ -33,10 +33,6 @@ site_requeues() {
 }
 
 # Runs its arguments as a step of all tasks and ends the batch job.
-#
-# Exit codes of the program: 0 complete, 75 stopped cleanly with work left, 2 wrong usage, 1 an error. After
-# 75 the job goes back into the queue, exactly once: Slurm does it where RequeueExit has 75, and this script
-# where it has not.
 run_step_and_finish() {
     echo "== $(date -u +%FT%TZ) job $SLURM_JOB_ID, run $((${SLURM_RESTART_COUNT:-0} + 1)): $*"
     local code=0
@@ -46,6 +42,16 @@ run_step_and_finish() {
     # shellcheck disable=SC2086
     srun --mpi="$HPCTOOLS_SRUN_MPI" --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=0 --wait=30 \
         $HPCTOOLS_SRUN_OPTIONS "$@" || code=$?
+    finish_job "$code"
+}
+
+# Ends the batch job after a step with this exit code.
+#
+# Exit codes of the program: 0 complete, 75 stopped cleanly with work left, 2 wrong usage, 1 an error. After
+# 75 the job goes back into the queue, exactly once: Slurm does it where RequeueExit has 75, and this script
+# where it has not.
+finish_job() {
+    local code=$1
     echo "== $(date -u +%FT%TZ) exit $code"
 
     if ((code == 75)); then

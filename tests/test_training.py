@@ -16,8 +16,8 @@ from torch import nn
 
 from hpctools import training, weights
 from hpctools.training import SampleDropout, Samples, Settings, Stream, TrainingError, evaluate, learning_rate, train
-from hpctools.training_checkpoint import read_log
 from hpctools.training_data import share
+from hpctools.training_log import read_log
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[1]

@@ -17,16 +17,12 @@ from torch import Tensor, nn
 from hpctools.training_data import SampleDropout, Tensors
 from hpctools.training_settings import TrainingError
 
+from .learning_settings import LIMITS
+
 SEGMENT_POINTS = 1000  # of the polynomial
 THINNING = 3
 KERNELS = (4, 12, 24)  # of the branches: segment, thinned, raw
 HIDDEN = 32
-# ln A, Δh*, x, β: the limits of the paper's table 3. Those of ln A as printed, -630/1.2 … -18·1.2, leave out nodes at
-# both ends of its own grid (2.4 % of all, most in LD), so the default has the factor 1.2 on the other side.
-LIMITS = {
-    "widened": ((-630 * 1.2, -18 / 1.2), (2e5 / 1.2, 12e5 * 1.2), (0.2 / 1.2, 1.2), (0.2 / 1.2, 1.2)),
-    "printed": ((-630 / 1.2, -18 * 1.2), (2e5 / 1.2, 12e5 * 1.2), (0.2 / 1.2, 1.2), (0.2 / 1.2, 1.2)),
-}
 
 
 @dataclass(frozen=True)

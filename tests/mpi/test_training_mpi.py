@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hpctools import weights
-from hpctools.training_checkpoint import read_log
+from hpctools.training_log import read_log
 
 DRIVER = Path(__file__).with_name("training_driver.py")
 ROUNDING = {"rtol": 2e-5, "atol": 1e-7}

@@ -64,7 +64,11 @@ KillWait=3
 MinJobAge=600
 GresTypes=gpu
 {nodes}
-PartitionName=main Nodes={node_names} Default=YES MaxTime=INFINITE State=UP
+# Jobs of the partition `low` give way to those of `main`: they get a signal TERM and are requeued.
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes={node_names} Default=YES MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
+PartitionName=low Nodes={node_names} MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=60
 """
 
 
