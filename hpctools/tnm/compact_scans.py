@@ -68,6 +68,8 @@ def of_parameters(
     """
     kernel = backends.choose(backend or None)
     on_device = device.type == "cuda" and hasattr(kernel, "simulate_device")
+    if on_device:
+        kernel.set_device(device.index)
 
     def parts() -> Iterator[tuple[int, Tensor, NDArray[np.float64]]]:
         for first in range(0, len(parameters), _BATCH):

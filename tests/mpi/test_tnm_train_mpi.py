@@ -8,7 +8,8 @@ from hpctools.training_log import read_log
 
 # 484 samples of subset C, of which 339 are trained on
 GRID = ("--stride-x", 40, "--stride-beta", 40)
-WORK = (*GRID, "--every", 20, "--filters", 2, 2, 2, "--batch", 20, "--momentum", 0.9, "--device", "cpu")
+WORK = (*GRID, "--every", 20, "--filters", 2, 2, 2, "--batch", 20, "--optimiser", "adam",
+        "--learning-rate", 0.003, "--device", "cpu")  # fmt: skip
 EPOCHS = ("--epochs", 4)
 
 
@@ -31,7 +32,8 @@ def curves(folder):
 
 def test_it_learns(one_rank):
     log = curves(one_rank)
-    assert log["val_loss"][-1] < 0.3 * log["val_loss"][0]
+    assert log["val_loss"][-1] < 0.25 * log["val_loss"][0]
+    assert log["val_mae_beta"][-1] < 0.2  # β is 0.2 or 1: their mean would be off by 0.4
     found, attributes = read(one_rank / "predictions.h5")
     assert attributes["label"] == "MCNN-C" and len(found) == 73 and np.isfinite(found.predicted).all()
     assert np.all(found.index >= 0) and len(set(found.index)) == 73
@@ -43,10 +45,10 @@ def test_two_ranks_give_the_same_curve(run_train, tmp_path, one_rank):
     assert code == 0, text
     one, two = curves(one_rank), curves(tmp_path / "run")
     for name in one:
-        np.testing.assert_allclose(two[name], one[name], rtol=2e-4, err_msg=name)
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-3, err_msg=name)
     first, second = (read(folder / "predictions.h5")[0] for folder in (one_rank, tmp_path / "run"))
     np.testing.assert_array_equal(first.index, second.index)
-    np.testing.assert_allclose(first.predicted, second.predicted, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(first.predicted, second.predicted, rtol=5e-3, atol=5e-3)
 
 
 def test_stopped_and_resumed_from_a_file(run_train, tmp_path, one_rank):
