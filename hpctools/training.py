@@ -25,7 +25,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,10 @@ from hpctools.progress import Progress
 from hpctools.provenance import provenance
 from hpctools.stop import Stop
 from hpctools.training_checkpoint import State, read_checkpoint, write_checkpoint
-from hpctools.training_data import Data, SampleDropout, Samples, Share, Stream, Tensors, derived_seed, share
+from hpctools.training_data import Data, SampleDropout, Samples, Share, Stream, derived_seed, share
 from hpctools.training_log import append_row, write_log
+from hpctools.training_metrics import Loss, add, called, evaluate, move, reduced
+from hpctools.training_optimiser import learning_rate, optimiser
 from hpctools.training_settings import FREE, Settings, TrainingError
 from hpctools.training_world import TorchWorld, start
 
@@ -52,10 +54,6 @@ __all__ = [
 
 MODEL = "model.npz"
 _CHECK_SECONDS = 0.5  # between two looks at the stop flag, the clock and the loss
-_START = 1 / 25  # of the highest learning rate, where a warm-up begins
-_ONE_CYCLE_WARMUP = 0.3
-
-Loss = Callable[[nn.Module, Tensors], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -66,21 +64,6 @@ class Result:
     model: nn.Module
     rows: list[dict[str, float]]
     folder: Path
-
-
-def learning_rate(settings: Settings, step: int, steps: int) -> float:
-    """Learning rate of step 0 … steps - 1; a pure function, so that a schedule has no state of its own."""
-    warmup = settings.warmup or (_ONE_CYCLE_WARMUP if settings.schedule == "one-cycle" else 0.0)
-    done = step / steps
-    if done < warmup:
-        rise = done / warmup
-        if settings.schedule == "one-cycle":
-            rise = 0.5 - 0.5 * math.cos(math.pi * rise)
-        return settings.learning_rate * (_START + (1 - _START) * rise)
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    fall = 0.5 + 0.5 * math.cos(math.pi * (done - warmup) / (1 - warmup))
-    return settings.learning_rate * (settings.final_rate + (1 - settings.final_rate) * fall)
 
 
 def train(
@@ -123,47 +106,6 @@ def train(
     return Result(True, loop.model, loop.state.rows, loop.folder)
 
 
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, data: Samples, loss: Loss, batch: int, world: TorchWorld | None = None, precision: str = "float32"
-) -> dict[str, float]:
-    """Means of the metrics over a set, the model in its evaluation mode. Collective: the ranks share the set."""
-    world = TorchWorld() if world is None else world
-    was_training = model.training
-    model.eval()
-    sums: dict[str, Tensor] = {}
-    for position in range(-(-data.number // batch)):
-        part = share(data.number, batch, position, world.rank, world.size)
-        tensors = _move(data.in_order(part.first + part.low, part.first + part.high), world.device)
-        _add(sums, _called(loss, model, tensors, world.device, precision), part.number)
-    model.train(was_training)
-    return {name: value / data.number for name, value in _reduced(sums, world).items()}
-
-
-def _move(tensors: Tensors, device: torch.device) -> Tensors:
-    return tuple(tensor.to(device, non_blocking=True) for tensor in tensors)
-
-
-def _called(
-    loss: Loss, model: nn.Module, tensors: Tensors, device: torch.device, precision: str
-) -> Mapping[str, Tensor]:
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        return loss(model, tensors)
-
-
-def _add(sums: dict[str, Tensor], metrics: Mapping[str, Tensor], number: int) -> None:
-    for name, value in metrics.items():
-        term = value.detach().double() * number
-        sums[name] = sums[name] + term if name in sums else term
-
-
-def _reduced(sums: Mapping[str, Tensor], world: TorchWorld) -> dict[str, float]:
-    if not sums:
-        return {}
-    total = world.sum(torch.stack([value.cpu() for value in sums.values()]))
-    return dict(zip(sums, total.tolist(), strict=True))
-
-
 class _Loop:
     """A training in progress."""
 
@@ -190,7 +132,7 @@ class _Loop:
         )
         self.dropouts = [part for part in model.modules() if isinstance(part, SampleDropout)]
         self.matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-        self.optimiser = _optimiser(self.model, settings)
+        self.optimiser = optimiser(self.model, settings)
         self.steps = -(-data.number // settings.batch)  # of an epoch
         self.state = State()
         self.sums: dict[str, Tensor] = {}
@@ -236,7 +178,7 @@ class _Loop:
 
     def checkpoint(self) -> None:
         """Write the checkpoint. Collective."""
-        self.state.sums = _reduced(self.sums, self.world)
+        self.state.sums = reduced(self.sums, self.world)
         random = self.world.gather(_random_state(self.world.device))
         if self.world.rank == 0:
             self._count_time()
@@ -265,7 +207,7 @@ class _Loop:
             self._step(part)
             state.position += 1
             state.samples += part.total
-        means = {name: value / self.data.number for name, value in _reduced(self.sums, self.world).items()}
+        means = {name: value / self.data.number for name, value in reduced(self.sums, self.world).items()}
         _check_finite(means["loss"], state.epoch)
         state.epoch += 1
         state.position, self.sums = 0, {}
@@ -288,8 +230,8 @@ class _Loop:
         for layer, dropout in enumerate(self.dropouts):
             dropout.set_share(derived_seed(settings.seed, 1, self._step_number, layer), part)
         tensors = self.data.rows(settings.seed, state.epoch, part.first + part.low, part.first + part.high)
-        metrics = _called(
-            self.loss, self.ranked, _move(tensors, self.world.device), self.world.device, settings.precision
+        metrics = called(
+            self.loss, self.ranked, move(tensors, self.world.device), self.world.device, settings.precision
         )
         objective = metrics["loss"] * part.weight
         if settings.lasso:
@@ -301,7 +243,7 @@ class _Loop:
         self.optimiser.step()
         if self.mean is not None:
             self.mean.update_parameters(self.model)
-        _add(self.sums, metrics, part.number)
+        add(self.sums, metrics, part.number)
 
     def _local_loss(self) -> float:
         return self.sums["loss"].item() if self.sums else 0.0
@@ -376,14 +318,6 @@ def _check_finite(loss: float, epoch: int) -> None:
             f"the loss became {loss} in epoch {epoch + 1}: lower the learning rate, or clip the gradient; the last "
             "checkpoint is from before"
         )
-
-
-def _optimiser(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.optimiser == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=rate, momentum=settings.momentum, weight_decay=decay)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser]
-    return kind(model.parameters(), lr=rate, weight_decay=decay)
 
 
 def _random_state(device: torch.device) -> list[Tensor]:

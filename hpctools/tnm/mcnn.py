@@ -164,7 +164,7 @@ class MCNN(nn.Module):
 class WeightedLoss:
     """Mean over samples and parameters of weight · (scaled error)²; errors of ln A, Δh* (kJ/mol), x, β beside it.
 
-    For training._Loss: tensors are signals (n, scans, points) and parameters (n, 4). weights: of ln A, Δh*, x, β.
+    For training.train: tensors are signals (n, scans, points) and parameters (n, 4). weights: of ln A, Δh*, x, β.
     """
 
     def __init__(self, network: MCNN, weights: tuple[float, ...]) -> None:
