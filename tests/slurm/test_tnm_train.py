@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,7 @@ def test_preempted_job_is_requeued_and_finishes(cluster: Cluster, uninterrupted:
                   "--checkpoint-minutes", "60", *WORK)  # fmt: skip
     job = int(text.split()[1].rstrip(":"))
     log = tmp_path / f"jobs/{job}_0_log.out"
-    cluster._until(lambda: (out / "log.csv").exists() and len((out / "log.csv").read_text().splitlines()) > 4, 200,
-                   f"no epochs yet: {log.read_text() if log.exists() else ''}")  # fmt: skip
+    cluster.wait_for_log(out / "log.csv", "\n4,", timeout=200)
     script = tmp_path / "urgent.sh"
     script.write_text("#!/bin/bash\nsleep 2\n")
     urgent = cluster.sbatch("-N2", "--exclusive", f"--output={tmp_path}/urgent.log", script)
@@ -77,12 +77,11 @@ def test_array_with_a_failing_job(cluster: Cluster, tmp_path: Path):
     text = launch(cluster, tmp_path, "--models", "MCNN-C", "MCNN-LU", "--epochs", "1", *WORK)
     ids = [line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("job ")]
     assert len(ids) == 2 and ids[0].endswith("_0") and ids[1].endswith("_1")
-
-    def ended() -> bool:
-        return not any(state in launch(cluster, tmp_path, "--status") for state in ("PENDING", "RUNNING", "COMPLETING"))
-
-    cluster._until(ended, 120, "the array did not end")
+    deadline = time.monotonic() + 200
     shown = launch(cluster, tmp_path, "--status")
+    while any(state in shown for state in ("PENDING", "RUNNING", "COMPLETING")) and time.monotonic() < deadline:
+        time.sleep(0.5)
+        shown = launch(cluster, tmp_path, "--status")
     assert "1 COMPLETED" in shown and "1 FAILED" in shown, shown
     assert "found a damaged or other file" in (tmp_path / f"jobs/{ids[1]}_0_log.out").read_text()
     assert (tmp_path / "MCNN-LU/checkpoint.pt").read_bytes() == b"something else"
