@@ -32,10 +32,12 @@ def test_errors(predictions, tmp_path):
     kept = made.cpn_max <= 6
     share = (np.abs(made.predicted - made.true)[kept, 3] < 0.02).mean()
     error = math.sqrt(share * (1 - share) / kept.sum())
-    assert table["β within 0.02"][1] == f"{100 * share:.1f} ± {100 * error:.1f}" and 0.5 < share < 0.9
-    assert table["Δh* within 10"][1].startswith("100.0") and table["x within 0.02"][1].startswith("100.0")
-    assert table["samples"][1] == str(kept.sum()) and table["left out, CpN_max > 6"][1] == str((~kept).sum())
+    assert table["β within 0.02"][2] == f"{100 * share:.1f} ± {100 * error:.1f}" and 0.5 < share < 0.9
+    assert table["Δh* within 10"][2].startswith("100.0") and table["x within 0.02"][2].startswith("100.0")
+    assert table["samples"][2] == str(kept.sum()) and table["left out, CpN_max > 6"][2] == str((~kept).sum())
+    x = made.true[kept, 2]
     assert table["β within 0.02"][0] == "90"
+    assert table["x within 0.05"][1] == f"{100 * (np.abs(x - x.mean()) < 0.05).mean():.1f}"
     assert is_picture(tmp_path / "errors.png")
 
 
