@@ -4,13 +4,18 @@ import importlib
 from typing import Any
 
 _MODULES = {
+    "Estimate": "estimation",
+    "Estimates": "estimation",
     "GridFile": "grid_file",
     "Hold": "program",
     "ParameterError": "model",
     "Program": "program",
     "ProgramError": "program",
+    "ScanError": "estimation",
     "Summary": "simulator",
     "Windows": "simulator",
+    "estimate": "estimation",
+    "estimate_many": "estimation",
     "open_grid": "grid_file",
     "simulate": "simulator",
     "simulate_windows": "simulator",
