@@ -28,7 +28,8 @@ other commands:
     python -m hpctools.tnm export FILE OUT     plain float32 HDF5 for other programs
     python -m hpctools.tnm merge FILE OUT      one file out of one a rank
     python -m hpctools.tnm verify FILE         compare all data with their checksums
-    python -m hpctools.tnm train --model NAME  train a network that reads parameters off scans
+    python -m hpctools.tnm train --model NAME  train one of the paper's networks
+    python -m hpctools.tnm train-network clean train a network with error bars that reads parameters off scans
 """
 
 TRAIN = """Train a network of Mater. Chem. Phys. 329 (2025) 130107 that reads ln A, Δh*, x and β off six heating scans.
@@ -45,6 +46,18 @@ part). The training can be stopped (signals USR1, USR2, TERM, INT; the end of a 
 the same command is run again, with any number of ranks. Ranks come from torchrun, srun or mpiexec. Exit codes: 0
 complete, 75 stopped with work left, 2 usage, 1 error. Settings come from the command line, else from --config FILE
 (TOML, keys as the options with underscores), else from the defaults, which are the paper's where it has published them.
+"""
+
+TRAIN_NETWORK = """Train a network that reads the four TNM parameters off heating scans, with error bars.
+
+    python -m hpctools.tnm train-network clean          undisturbed scans, the paper's six cooling rates
+    python -m hpctools.tnm train-network instrument     noise, lag, baselines, missing scans, any rates
+
+The samples are simulated first, in shards that later runs of the same folder use again; then the network is trained,
+calibrated on samples of its own and tested on others. Folder: samples, log.csv, checkpoint.pt, tnm_VARIANT.npz, the
+network as hpctools.tnm.estimate takes it (network="FOLDER/tnm_VARIANT.npz"). Several ranks: torchrun, srun or mpiexec.
+The command can be stopped and goes on when it is run again. Exit codes: 0 complete, 75 stopped with work left, 2 usage,
+1 error.
 """
 
 
@@ -151,8 +164,43 @@ def train_command(arguments: list[str]) -> int:
         return stop.ERROR
 
 
+def train_network_command(arguments: list[str]) -> int:
+    """Training of a network of network.py."""
+    from hpctools.training_settings import TrainingError
+
+    from .network_settings import VARIANTS, NetworkJob
+
+    parser = argparse.ArgumentParser(
+        "python -m hpctools.tnm train-network",
+        description=TRAIN_NETWORK,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("variant", choices=VARIANTS, help="scans that it learns to read")
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and the time it takes, and stop")
+    config.add_arguments(parser, NetworkJob)
+    given = parser.parse_args(arguments)
+    try:
+        job = config.from_arguments(NetworkJob, given, given.config)
+    except (config.ConfigError, TrainingError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return stop.USAGE
+    try:
+        from .network_training import run
+    except ImportError as error:
+        print(f"error: training needs torch ({error}): pip install 'hpctools[ml]'", file=sys.stderr)
+        return stop.ERROR
+    try:
+        # as it is typed: weights are shipped, paths of this machine are not
+        return run(job, ["python", "-m", "hpctools.tnm", "train-network", *arguments], given.dry_run)
+    except (TrainingError, world.LaunchError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return stop.ERROR
+
+
 COMMANDS = {
     "export": export_command, "merge": merge_command, "verify": verify_command, "train": train_command,
+    "train-network": train_network_command,
 }  # fmt: skip
 
 
