@@ -22,45 +22,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hpctools import config, stop, submission
-from hpctools.submission import Command, Resources, SubmissionError
+from hpctools import config, launcher
+from hpctools.submission import Command, SubmissionError
 from hpctools.tnm.learning_settings import MODELS, TrainJob
-from hpctools.tnm.settings import SettingsError
-from hpctools.training_settings import TrainingError
 
 
 def main() -> int:
     """Read the command line and submit."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     allow_abbrev=False)  # fmt: skip
+    parser = launcher.parser(__doc__)
     parser.add_argument("--models", nargs="+", default=["MCNN-C"], metavar="MODEL", choices=[*MODELS, "all"],
                         help=f"all, or some of {', '.join(MODELS)} (default MCNN-C)")  # fmt: skip
     parser.add_argument("--runs", default="runs", help="folder of the results (default runs)")
-    parser.add_argument("--dry-run", action="store_true", help="print the commands of the jobs and stop")
-    parser.add_argument("--status", action="store_true", help="print the states of the submitted jobs and stop")
-    parser.add_argument("--wait", action="store_true", help="wait until all submitted jobs have ended")
-    config.add_arguments(parser, Resources)
     given, rest = parser.parse_known_args()
-    folder = Path(given.runs) / "jobs"
-    try:
-        if given.status:
-            print(submission.status_text(folder))
-            return stop.COMPLETE
-        models = list(MODELS) if "all" in given.models else given.models
-        commands = [command(model, f"{given.runs}/{model}", rest) for model in models]
-        if given.dry_run:
-            print("\n".join(one.text for one in commands))
-            return stop.COMPLETE
-        for one, job in zip(commands, submission.submit(commands, folder, config.from_arguments(Resources, given))):
-            print(f"job {job}: {one.text}")
-        print(f"logs: {folder}; states: python jobs/tnm_train.py --runs {given.runs} --status")
-        if given.wait and not submission.wait(folder):
-            print(submission.status_text(folder))
-            return stop.ERROR
-    except (SubmissionError, config.ConfigError, TrainingError, SettingsError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return stop.USAGE
-    return stop.COMPLETE
+    models = list(MODELS) if "all" in given.models else given.models
+    return launcher.launch(given, Path(given.runs) / "jobs",
+                           lambda: [command(model, f"{given.runs}/{model}", rest) for model in models])
 
 
 def command(model: str, out: str, options: list[str]) -> Command:
