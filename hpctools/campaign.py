@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shutil
+import statistics
 import sys
 import time
 import traceback
@@ -20,12 +21,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from hpctools.config import ConfigError
 from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
 from hpctools.world import World
 
+T = TypeVar("T")
 DONE, RUNNING, STARTED, WAITING, FAILED = "done", "running", "started", "waiting", "failed"
-_ERROR_FILE = "error.txt"
+ERROR_FILE = "error.txt"
 _ENOUGH_FAILURES = 5  # one after the other, after which all others would probably fail too
 
 
@@ -50,12 +54,16 @@ class Task:
     run : called with the working folder, the product's path and the stop; writes the product under another
         name and renames it, or raises `Stopped`.
     progress : share of the work that is done, 0 … 1, read from the working folder.
+    seconds : what the task took on one core, read from its product; the estimates of the others are scaled by it.
+    tidy : called with the working folder of a finished task, to keep a part of it; None removes all of it.
     """
 
     name: str
     cost: float
     run: Callable[[Path, Path, Stop], None]
     progress: Callable[[Path], float] = lambda folder: 0.0
+    seconds: Callable[[Path], float] | None = None
+    tidy: Callable[[Path], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,31 +110,13 @@ class Campaign:
         work = self.work(task)
         if self.product(task).exists():
             return Row(task, DONE, 1.0)
-        if (work / _ERROR_FILE).exists():
-            return Row(task, FAILED, task.progress(work), (work / _ERROR_FILE).read_text().strip().split("\n")[-1])
-        if not (work / "lock").exists():
+        if (work / ERROR_FILE).exists():
+            return Row(task, FAILED, task.progress(work), (work / ERROR_FILE).read_text().strip().split("\n")[-1])
+        if not work.is_dir():
             return Row(task, WAITING, 0.0)
-        with self._locked(task) as holder:
+        with locked(work) as holder:
             share = task.progress(work)
             return Row(task, RUNNING, share, holder) if holder else Row(task, STARTED, share)
-
-    @contextmanager
-    def _locked(self, task: Task) -> Iterator[str]:
-        """Hold the task's lock; yields "" or, where another process has it, who that is."""
-        work = self.work(task)
-        work.mkdir(parents=True, exist_ok=True)
-        with open(work / "lock", "a+", encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                yield lock.read().strip() or "another process"
-                return
-            except OSError as error:
-                raise CampaignError(f"{work}: no file locks on this file system ({error.strerror}), so runners cannot "
-                                    "share the folder; expected one with flock (for Lustre the mount option flock), "
-                                    "for example a home folder") from None
-            yield ""
 
     def run(self, world: World, stop: Stop, *, keep_work: bool = False, retry: bool = False,
             finished: Callable[[Task, Path], None] = lambda task, product: None) -> int:
@@ -138,11 +128,16 @@ class Campaign:
 
         Parameters
         ----------
-        keep_work : keep the working folders of finished tasks.
-        retry : try failed tasks again.
+        keep_work : keep the working folders of finished tasks whole.
+        retry : try failed tasks again (collective).
         finished : called after each finished task.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if retry:
+            if world.rank == 0:
+                for task in self.tasks:
+                    (self.work(task) / ERROR_FILE).unlink(missing_ok=True)
+            world.barrier()
         failed = in_a_row = 0
         for task in self.tasks:
             if in_a_row == _ENOUGH_FAILURES:
@@ -154,14 +149,12 @@ class Campaign:
             if self.product(task).exists():
                 continue
             work = self.work(task)
-            if (work / _ERROR_FILE).exists() and not retry:
+            if (work / ERROR_FILE).exists():
                 failed += 1
                 continue
-            with self._locked(task) as holder:
+            with locked(work) as holder:
                 if holder or self.product(task).exists():
                     continue
-                _sign(work)
-                (work / _ERROR_FILE).unlink(missing_ok=True)
                 try:
                     task.run(work, self.product(task), stop)
                 except Stopped:
@@ -169,47 +162,88 @@ class Campaign:
                 except Exception as error:
                     failed += 1
                     in_a_row += 1
-                    (work / _ERROR_FILE).write_text(traceback.format_exc(), encoding="utf-8")
-                    print(f"{task.name} failed: {error} (see {work / _ERROR_FILE})", file=sys.stderr, flush=True)
+                    (work / ERROR_FILE).write_text(traceback.format_exc(), encoding="utf-8")
+                    print(f"{task.name} failed: {error} (see {work / ERROR_FILE})", file=sys.stderr, flush=True)
                     continue
                 in_a_row = 0
-                if not keep_work:
+                if task.tidy is not None and not keep_work:
+                    task.tidy(work)
+                elif not keep_work:
                     shutil.rmtree(work)
             finished(task, self.product(task))
         return ERROR if failed else COMPLETE
 
-    def summary(self) -> dict[str, float]:
-        """Number of tasks in each state, and the core-hours that remain by the tasks' estimates."""
-        rows = self.rows()
+    def pace(self) -> float:
+        """Median ratio of the seconds that finished tasks took to their estimates; 1 where none says what it took."""
+        ratios = [task.seconds(self.product(task)) / task.cost for task in self.tasks
+                  if task.seconds is not None and self.product(task).exists()]
+        return statistics.median(ratios) if ratios else 1.0
+
+    def summary(self, rows: Sequence[Row] | None = None) -> dict[str, float]:
+        """Number of tasks in each state, and the core-hours that remain by the tasks' estimates and `pace`."""
+        rows = self.rows() if rows is None else rows
         counts: dict[str, float] = {state: sum(row.state == state for row in rows)
                                     for state in (DONE, RUNNING, STARTED, WAITING, FAILED)}
-        counts["remaining core-hours"] = sum((1 - row.share) * row.task.cost for row in rows
-                                             if row.state != DONE) / 3600
+        left = sum((1 - row.share) * row.task.cost for row in rows if row.state != DONE)
+        counts["remaining core-hours"] = left * self.pace() / 3600
         return counts
 
     def table(self, every: bool = True) -> str:
         """The state of the campaign for people; `every`: with a line for each task that is not done."""
-        counts = self.summary()
+        rows, pace = self.rows(), self.pace()
+        counts = self.summary(rows)
         hours = counts.pop("remaining core-hours")
         lines = [", ".join(f"{int(count)} {state}" for state, count in counts.items())
                  + f"; about {hours:.1f} core-hours remain"]
-        if every:
-            for row in self.rows():
-                if row.state != DONE:
-                    share = f"{100 * row.share:3.0f} %" if row.state != WAITING else "     "
-                    lines.append(f"{row.state:8} {share}  {row.task.name:40} {row.task.cost / 60:7.1f} min  {row.note}"
-                                 .rstrip())
+        for row in rows:
+            if every and row.state != DONE:
+                share = f"{100 * row.share:3.0f} %" if row.state != WAITING else "     "
+                minutes = f"{row.task.cost * pace / 60:7.1f} min"
+                lines.append(f"{row.state:8} {share}  {row.task.name:40} {minutes}  {row.note}".rstrip())
         return "\n".join(lines)
 
 
-def _sign(work: Path) -> None:
-    """Write into a lock that is held who holds it."""
-    job = os.environ.get("SLURM_JOB_ID", "none")
-    (work / "lock").write_text(f"host {os.uname().nodename}, process {os.getpid()}, Slurm job {job}, since "
-                               f"{time.strftime('%Y-%m-%d %H:%M:%S')}", encoding="utf-8")
+@contextmanager
+def locked(folder: Path) -> Iterator[str]:
+    """Hold the lock of a folder, which is made if missing; yields "" or, where another process has it, who that is.
+
+    Raises CampaignError on a file system without locks.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            yield lock.read().strip() or "another process"
+            return
+        except OSError as error:
+            raise CampaignError(f"{folder}: no file locks on this file system ({error.strerror}), so runners cannot "
+                                "share the folder; expected one with flock (for Lustre the mount option flock), "
+                                "for example a home folder") from None
+        job = os.environ.get("SLURM_JOB_ID", "none")
+        lock.truncate(0)
+        lock.write(f"host {os.uname().nodename}, process {os.getpid()}, Slurm job {job}, since "
+                   f"{time.strftime('%Y-%m-%d %H:%M:%S')}")
+        lock.flush()
+        yield ""
+
+
+def share_of(items: Sequence[T], share: str | None) -> list[T]:
+    """Part I of N of the items, for a share "I/N"; every N-th, so that each part has early and late ones. None: all.
+
+    Raises config.ConfigError for a share of another form.
+    """
+    if share is None:
+        return list(items)
+    part, _, parts = share.partition("/")
+    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+        raise ConfigError(f"--share {share}: expected I/N with 1 ≤ I ≤ N, for example 3/8")
+    return list(items[int(part) - 1 :: int(parts)])
 
 
 def to_json(campaign: Campaign) -> str:
     """The state of the campaign for programs."""
-    return json.dumps([{"name": row.task.name, "state": row.state, "share": row.share, "cost_seconds": row.task.cost,
-                        "note": row.note} for row in campaign.rows()], indent=1)
+    pace = campaign.pace()
+    return json.dumps([{"name": row.task.name, "state": row.state, "share": row.share,
+                        "cost_seconds": row.task.cost * pace, "note": row.note} for row in campaign.rows()], indent=1)

@@ -16,7 +16,7 @@ HELP = """Melt-quench simulations of oxide glasses, and their pair correlation f
     python -m hpctools.glasses design glasses.toml          the design of the shipped data set
     python -m hpctools.glasses campaign glasses.toml --out results/glasses --workers 2
     python -m hpctools.glasses status glasses.toml --out results/glasses
-    python -m hpctools.glasses show results/glasses/records/SiO2_s1.h5
+    python -m hpctools.glasses show results/glasses/SiO2_s1.h5
 
 Each command has --help. Work can be stopped (signals USR1, USR2, TERM, INT; the end of a Slurm job; --wall-time) or
 killed, and goes on when the same command is run again. Exit codes: 0 complete, 75 stopped with work left, 2 usage,
@@ -70,40 +70,24 @@ def campaign_command(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("python -m hpctools.glasses campaign", description=CAMPAIGN, formatter_class=_RAW)
     parser.add_argument("design", help="TOML file of glasses (see: python -m hpctools.glasses design --help)")
     parser.add_argument("--out", default="results/glasses", help="folder of the campaign (default results/glasses)")
-    parser.add_argument("--workers", type=int, default=1, help="processes to start here (default 1)")
+    parser.add_argument("--workers", type=int, default=1, help="processes on this machine, without MPI (default 1)")
+    parser.add_argument("--share", metavar="I/N", help="take only part I of N of the glasses, as one job of an array")
     parser.add_argument("--retry", action="store_true", help="try glasses again that failed before")
+    parser.add_argument("--keep", action="store_true", help="keep restart files and raw trajectories too")
     _add_run_options(parser)
     given = parser.parse_args(arguments)
-    if given.workers < 1:
-        parser.error(f"--workers {given.workers}; expected 1 or more")
     ranks = world.start()
+    from hpctools.campaign import share_of
+    from hpctools.campaign_command import carry_out
+
     from . import campaign, design
 
-    tasks, folder = design.read(given.design), campaign.Folder(Path(given.out))
+    glasses = share_of(design.read(given.design), given.share)
+    made = campaign.campaign_of(glasses, Path(given.out), sys.argv)
     if ranks.rank == 0:
-        print(campaign.plan_text(folder, tasks, max(ranks.size, given.workers)), flush=True)
-    if given.dry_run:
-        return stop.COMPLETE
-    if given.workers > 1:
-        if ranks.size > 1:
-            parser.error("--workers is for one process; mpiexec has started several")
-        words = _without_workers(arguments)
-        return campaign.run_workers([sys.executable, "-m", "hpctools.glasses", "campaign", *words], given.workers)
-    code = campaign.run(folder, tasks, sys.argv, wall_time=given.wall_time, margin=given.margin, retry=given.retry)
-    return int(ranks.max(code))
-
-
-def _without_workers(arguments: list[str]) -> list[str]:
-    """The arguments of each worker: without the number of workers, and without --retry, which the first has done."""
-    words, skip = [], False
-    for word in arguments:
-        if skip or word == "--retry" or word.startswith("--workers="):
-            skip = False
-        elif word == "--workers":
-            skip = True
-        else:
-            words.append(word)
-    return words
+        print(campaign.plan_text(made, glasses, max(ranks.size, given.workers)), flush=True)
+    return carry_out(made, ranks, unit="glasses", workers=given.workers, wall_time=given.wall_time,
+                     margin=given.margin, keep_work=given.keep, retry=given.retry, dry_run=given.dry_run)
 
 
 def status_command(arguments: list[str]) -> int:
@@ -111,11 +95,14 @@ def status_command(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("python -m hpctools.glasses status", description="Where a campaign stands.")
     parser.add_argument("design")
     parser.add_argument("--out", default="results/glasses", help="folder of the campaign (default results/glasses)")
-    parser.add_argument("--all", action="store_true", help="list the finished and waiting glasses too")
+    parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(arguments)
+    from hpctools.campaign import to_json
+
     from . import campaign, design
 
-    print(campaign.status(campaign.Folder(Path(given.out)), design.read(given.design), given.all))
+    made = campaign.campaign_of(design.read(given.design), Path(given.out), sys.argv)
+    print(to_json(made) if given.json else made.table())
     return stop.COMPLETE
 
 
@@ -172,15 +159,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return COMMANDS[arguments[0]](arguments[1:])
     except Exception as error:
-        if not getattr(error, "user_error", False):
+        # where several ranks run, the hook of `world.start` has them leave together
+        if not getattr(error, "user_error", False) or (world.launcher() or ("", 1, 0))[1] != 1:
             raise
         print(f"error: {error}", file=sys.stderr)
-        return stop.USAGE if arguments[0] in ("quench", "campaign", "status") and _of_usage(error) else stop.ERROR
-
-
-def _of_usage(error: Exception) -> bool:
-    """Is it the command line or a settings file that is wrong?"""
-    return isinstance(error, (config.ConfigError, ValueError))
+        return stop.USAGE if isinstance(error, (config.ConfigError, ValueError)) else stop.ERROR
 
 
 if __name__ == "__main__":

@@ -32,15 +32,15 @@ class DesignError(ValueError):
 
 
 @dataclass(frozen=True)
-class Task:
+class Glass:
     """One glass and seed of a design; the name is that of its files."""
 
     name: str
     job: QuenchJob
 
 
-def read(path: str | Path) -> list[Task]:
-    """The tasks of a design file: all glasses with their first seed, then all with their second, and so on.
+def read(path: str | Path) -> list[Glass]:
+    """The glasses of a design file: all glasses with their first seed, then all with their second, and so on.
 
     Raises DesignError, and what the settings of a job raise.
     """
@@ -54,18 +54,18 @@ def read(path: str | Path) -> list[Task]:
     glasses = table.pop("glass", [])
     if not isinstance(glasses, list) or not glasses:
         raise DesignError(f"{path}: no [[glass]] entries")
-    found: list[tuple[int, int, Task]] = []
+    found: list[tuple[int, int, Glass]] = []
     for index, entry in enumerate(glasses):
         for order, task in enumerate(_tasks({**table, **entry}, f"{path}, glass {index + 1}")):
             found.append((order, index, task))
-    tasks = [task for _, _, task in sorted(found, key=lambda item: item[:2])]
-    names = [task.name for task in tasks]
+    ordered = [glass for _, _, glass in sorted(found, key=lambda item: item[:2])]
+    names = [glass.name for glass in ordered]
     if double := {name for name in names if names.count(name) > 1}:
         raise DesignError(f"{path}: {sorted(double)[0]} stands there twice")
-    return tasks
+    return ordered
 
 
-def _tasks(values: dict[str, Any], source: str) -> Iterator[Task]:
+def _tasks(values: dict[str, Any], source: str) -> Iterator[Glass]:
     values = dict(values)
     protocol, seeds = values.pop("protocol", "standard"), values.pop("seeds", [1])
     if "composition" not in values:
@@ -74,7 +74,7 @@ def _tasks(values: dict[str, Any], source: str) -> Iterator[Task]:
         raise DesignError(f"{source}: seeds: found {seeds!r}, expected a list of whole numbers")
     for seed in seeds:
         job = make(protocol, {**values, "seed": seed}, source)
-        yield Task(task_name(job, protocol), job)
+        yield Glass(task_name(job, protocol), job)
 
 
 def task_name(job: QuenchJob, protocol: str) -> str:

@@ -86,7 +86,8 @@ def plan(job: QuenchJob) -> Plan:
 class Run:
     """The simulation in its folder; `advance` does a sample_time of work, the caller decides when to stop.
 
-    Raises QuenchError where the folder belongs to other settings, is in use, or LAMMPS fails.
+    The folder must be locked by the caller (`campaign.locked`). Raises QuenchError where it belongs to other settings
+    or LAMMPS fails.
     """
 
     def __init__(self, job: QuenchJob, folder: Path, world: World | None = None) -> None:
@@ -219,12 +220,17 @@ class Run:
         self._commands(f"velocity all create {self.job.melt_temperature} {self._random(0)} mom yes dist gaussian")
 
     def _packmol(self) -> None:
-        from .packmol import pack
+        from .packmol import PackmolError, pack
 
-        positions = None
+        positions: Any = None
         if self.world.rank == 0:
-            positions = pack(self.plan.atoms, self.plan.length, self.job.overlap, self._random(0), self.folder)
+            try:
+                positions = pack(self.plan.atoms, self.plan.length, self.job.overlap, self._random(0), self.folder)
+            except PackmolError as error:
+                positions = error  # raised on all ranks together
         positions = self.world.bcast(positions)
+        if isinstance(positions, PackmolError):
+            raise positions
         kinds = np.repeat(np.arange(1, len(self.plan.atoms) + 1), list(self.plan.atoms.values()))
         self._lammps.create_atoms(len(kinds), None, kinds.tolist(), positions.ravel().tolist())
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
+from hpctools.campaign import locked
 from hpctools.progress import Progress, duration
 from hpctools.stop import COMPLETE, STOPPED, Stop
 from hpctools.world import World
@@ -43,18 +45,28 @@ def run(job: QuenchJob, out: str | None, world: World, arguments: list[str], wal
         print(plan_text(job, plan, folder, world.size), flush=True)
     if dry_run:
         return COMPLETE
-    path = folder / "record.h5"
-    if path.exists():
+    if (path := folder / "record.h5").exists():
         if talk:
             print(f"{path} is complete already: nothing to do\n{record.summary(record.read(path))}")
         return COMPLETE
+    with locked(folder) if talk else nullcontext("") as holder:
+        holder = world.bcast(holder)
+        if holder:
+            raise quench.QuenchError(f"{folder} is in use ({holder}): wait for it, or choose another --out")
+        return _make(job, folder, world, arguments, wall_time, margin)
+
+
+def _make(job: QuenchJob, folder: Path, world: World, arguments: list[str], wall_time: float | None,
+          margin: float) -> int:
+    talk = world.rank == 0
+    path = folder / "record.h5"
     glass = quench.Run(job, folder, world)
     try:
         glass.open()
-        atoms = sum(plan.atoms.values())
+        atoms = sum(glass.plan.atoms.values())
         with (
             Stop(wall_time, margin, ask_slurm=talk) as stop,
-            Progress(glass.last_step * atoms, "atom-steps", str(plan.wanted), initial=glass.step * atoms,
+            Progress(glass.last_step * atoms, "atom-steps", str(glass.plan.wanted), initial=glass.step * atoms,
                      enabled=talk) as progress,
         ):  # fmt: skip
             if not quench.work(glass, stop, lambda step: progress.update(step * atoms)):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
 from functools import partial
 from pathlib import Path
 
-from hpctools.campaign import Campaign, Task
-from hpctools.config import ConfigError
+from hpctools.campaign import Campaign, Task, share_of
+from hpctools.campaign_command import carry_out
 from hpctools.progress import duration
-from hpctools.stop import COMPLETE, STOPPED, Stop
+from hpctools.stop import Stop
 from hpctools.world import World
 
 from . import engines
@@ -20,8 +16,6 @@ from .checkpoint import EQUILIBRATE, FINISHED, MELT, PRODUCE, QUENCH, WAIT
 from .design import SHIPPED, cost, read_design
 from .simulation import CHECKPOINT, TRAJECTORY, Simulation
 from .state import State
-
-_CHILD = "HPCTOOLS_CAMPAIGN_WORKER"  # set in processes that another one has started
 
 
 def run_state(state: State, folder: Path, product: Path, stop: Stop, *, show: bool = True,
@@ -81,12 +75,7 @@ def plan_text(state: State) -> str:
 def campaign_of(design: str | None, out: Path, share: str | None = None,
                 checkpoint_seconds: float = 60.0) -> Campaign:
     """The campaign of a design (None: the shipped library) in a folder, or the part I/N of it."""
-    states = read_design(design or SHIPPED)
-    if share is not None:
-        part, _, parts = share.partition("/")
-        if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
-            raise ConfigError(f"--share {share}: expected I/N with 1 ≤ I ≤ N, for example 3/8")
-        states = states[int(part) - 1 :: int(parts)]
+    states = share_of(read_design(design or SHIPPED), share)
     return Campaign(out, [task(state, show=False, checkpoint_seconds=checkpoint_seconds) for state in states])
 
 
@@ -95,30 +84,5 @@ def run_campaign(design: str | None, out: Path, world: World, *, workers: int = 
                  checkpoint_seconds: float = 60.0, dry_run: bool = False) -> int:
     """The states of a design on all ranks, or on so many local processes; returns the exit code."""
     campaign = campaign_of(design, out, share, checkpoint_seconds)
-    if world.rank == 0:
-        print(campaign.table(every=dry_run), flush=True)
-    if dry_run:
-        return COMPLETE
-    if workers > 1 and world.size > 1:
-        raise ConfigError("--workers is for one process that starts others; under mpiexec each rank is a worker")
-    children = [
-        subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env={**os.environ, _CHILD: "1"})
-        for _ in range(workers - 1 if _CHILD not in os.environ else 0)
-    ]
-
-    def tell(task: Task, product: Path) -> None:
-        summary = campaign.summary()
-        print(f"finished {task.name}: {summary['done']:.0f} of {len(campaign.tasks)} states, about "
-              f"{summary['remaining core-hours']:.1f} core-hours remain", flush=True)
-
-    with Stop(wall_time, 30.0) as stop:
-        codes = [campaign.run(world, stop, keep_work=keep, retry=retry, finished=tell)]
-        told = False
-        while any(child.poll() is None for child in children):
-            if stop.requested and not told:
-                told = True
-                for child in children:
-                    child.terminate()
-            time.sleep(0.2)
-        codes += [child.wait() for child in children]
-    return STOPPED if STOPPED in codes else max(codes)
+    return carry_out(campaign, world, unit="states", workers=workers, wall_time=wall_time, keep_work=keep, retry=retry,
+                     dry_run=dry_run)

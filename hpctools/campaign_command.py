@@ -1,0 +1,92 @@
+"""The command that runs a campaign: where it stands, processes on this machine, what is finished, the exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hpctools.campaign import DONE, ERROR_FILE, FAILED, Campaign, Task
+from hpctools.config import ConfigError
+from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
+from hpctools.world import World
+
+_WORKER = "HPCTOOLS_CAMPAIGN_WORKER"  # set in processes that another one has started
+_LAUNCHERS = ("PMI", "OMPI_", "HYDRA_")  # a started process must not take itself for its parent's MPI rank
+
+
+def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers: int = 1,
+              wall_time: float | None = None, margin: float = 30.0, keep_work: bool = False, retry: bool = False,
+              dry_run: bool = False, finished: Callable[[Task, Path], None] | None = None) -> int:
+    """A command that runs a campaign: says where it stands, runs it on all ranks or on so many processes of this
+    machine (each the same command again), tells what is finished; returns the exit code, the same on all ranks.
+
+    Parameters
+    ----------
+    unit : what the tasks are called, in the plural.
+    workers : processes; more than 1 only where there is one rank.
+    wall_time, margin : minutes and seconds, see `Stop`.
+    finished : called after each finished task.
+
+    Raises config.ConfigError for workers under MPI.
+    """
+    if workers < 1:
+        raise ConfigError(f"--workers {workers}; expected 1 or more")
+    if workers > 1 and world.size > 1:
+        raise ConfigError("--workers is for one process that starts others; under mpiexec each rank is a worker")
+    first = world.rank == 0 and _WORKER not in os.environ
+    if first:
+        print(campaign.table(every=dry_run), flush=True)
+    if dry_run:
+        return COMPLETE
+
+    def tell(task: Task, product: Path) -> None:
+        if finished is not None:
+            finished(task, product)
+        counts = campaign.summary()
+        print(f"finished {task.name}: {counts[DONE]:.0f} of {len(campaign.tasks)} {unit}, about "
+              f"{counts['remaining core-hours']:.1f} core-hours remain", flush=True)
+
+    with Stop(wall_time, margin) as stop:
+        children = _start_workers(workers - 1) if _WORKER not in os.environ else []
+        code = campaign.run(world, stop, keep_work=keep_work, retry=retry and _WORKER not in os.environ, finished=tell)
+        codes = [code, *_wait(children, stop)]
+        code = STOPPED if STOPPED in codes else max(ERROR if c < 0 else c for c in codes)
+        code = int(world.max(code))
+        if first:
+            print(_ending(campaign, unit, code, stop), flush=True)
+    return code
+
+
+def _start_workers(number: int) -> list[subprocess.Popen[bytes]]:
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(_LAUNCHERS)} | {_WORKER: "1"}
+    return [subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environ) for _ in range(number)]
+
+
+def _wait(children: list[subprocess.Popen[bytes]], stop: Stop) -> list[int]:
+    """Wait for the started processes, which are stopped where this one is; their exit codes."""
+    told = False
+    while any(child.poll() is None for child in children):
+        if stop.requested and not told:
+            told = True
+            for child in children:
+                child.terminate()
+        time.sleep(0.2)
+    return [child.returncode for child in children]
+
+
+def _ending(campaign: Campaign, unit: str, code: int, stop: Stop) -> str:
+    counts = campaign.summary()
+    left = len(campaign.tasks) - int(counts[DONE])
+    if code == STOPPED:
+        reason = stop.reason or "another process"
+        return f"stopped ({reason}) with {left} {unit} left; run the same command again: it goes on"
+    if counts[FAILED]:
+        return (f"{counts[FAILED]:.0f} {unit} failed, see {campaign.folder}/work/NAME/{ERROR_FILE}; "
+                "--retry tries them again")
+    if left:
+        return f"{left} {unit} are still in the hands of other runners"
+    return f"complete: all {len(campaign.tasks)} {unit} are in {campaign.folder}"
