@@ -3,13 +3,16 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from hpctools.campaign import DONE, FAILED, RUNNING, STARTED, WAITING, Campaign, CampaignError, Stopped, Task
+from hpctools.campaign import DONE, FAILED, RUNNING, STARTED, WAITING, Campaign, CampaignError, Stopped, Task, locked, share_of
+from hpctools.config import ConfigError
 from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
 from hpctools.world import World
 
@@ -138,3 +141,98 @@ def test_a_killed_runner_frees_its_task(tmp_path, stop):
 def test_names_must_differ(tmp_path):
     with pytest.raises(CampaignError, match="t0"):
         Campaign(tmp_path, tasks(1, write) + tasks(1, partial(write)))
+
+
+def test_estimates_follow_what_finished_tasks_took(tmp_path, stop):
+    entries = [Task(name, 100.0, write, seconds=lambda product: 300.0) for name in ("a", "b", "c")]
+    campaign = Campaign(tmp_path, entries)
+    assert campaign.summary()["remaining core-hours"] == pytest.approx(300 / 3600)
+    Campaign(tmp_path, entries[:1]).run(World(), stop)
+    assert campaign.pace() == 3.0
+    assert campaign.summary()["remaining core-hours"] == pytest.approx(2 * 300 / 3600)
+    assert campaign.table().count("5.0 min") == 2
+
+
+@pytest.mark.parametrize(("keep", "left"), [(False, {"log"}), (True, {"log", "raw"})])
+def test_a_task_says_what_is_kept_of_its_work(tmp_path, stop, keep, left):
+    def run(folder: Path, product: Path, stop: Stop) -> None:
+        (folder / "raw").touch()
+        (folder / "log").touch()
+        product.write_text("x")
+
+    campaign = Campaign(tmp_path, [Task("a", 1.0, run, tidy=lambda folder: (folder / "raw").unlink())])
+    assert campaign.run(World(), stop, keep_work=keep) == COMPLETE
+    assert {path.name for path in (tmp_path / "work/a").iterdir()} - {"lock"} == left
+
+
+def test_work_that_was_brought_here_without_a_lock_counts_as_started(tmp_path):
+    campaign = Campaign(tmp_path, [Task("a", 1.0, write, lambda folder: 0.5)])
+    campaign.work(campaign.tasks[0]).mkdir(parents=True)
+    assert states(campaign) == [STARTED]
+
+
+def test_shares_of_an_array_make_the_whole():
+    parts = [share_of(range(10), f"{i}/3") for i in (1, 2, 3)]
+    assert parts[0] == [0, 3, 6, 9] and sorted(sum(parts, [])) == list(range(10)) == share_of(range(10), None)
+    for wrong in ("0/3", "4/3", "a/3", "2"):
+        with pytest.raises(ConfigError, match="expected I/N"):
+            share_of(range(10), wrong)
+
+
+def test_a_lock_names_its_holder(tmp_path):
+    with locked(tmp_path) as first, locked(tmp_path) as second:
+        assert first == "" and f"process {os.getpid()}" in second
+
+
+COMMAND = """
+import os, sys, time
+from pathlib import Path
+from hpctools.campaign import Campaign, Stopped, Task
+from hpctools.campaign_command import carry_out
+from hpctools.world import World
+
+def run(folder, product, stop):
+    (folder / "begun").write_text(str(os.getpid()))
+    while Path("wait").exists():
+        time.sleep(0.02)
+        if stop.requested:
+            raise Stopped
+    with open("journal", "a") as journal:
+        journal.write(f"{product.stem} {os.getpid()}\\n")
+    time.sleep(0.1)
+    product.write_text("x")
+
+campaign = Campaign(Path("out"), [Task(f"t{i}", 36.0, run) for i in range(8)])
+sys.exit(carry_out(campaign, World(), unit="states", workers=2))
+"""
+
+
+def test_workers_share_a_campaign_stop_together_and_go_on(tmp_path):
+    (tmp_path / "command.py").write_text(COMMAND)
+    (tmp_path / "wait").touch()
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "command.py"], cwd=tmp_path, env=environ, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def begun() -> set[str]:
+        return {path.read_text() for path in tmp_path.glob("out/work/*/begun")} - {""}
+
+    process = start()
+    deadline = time.monotonic() + 60
+    while len(begun()) < 2:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == STOPPED and "stopped (signal SIGTERM) with 8 states left" in text, text
+    assert not any(Path(f"/proc/{pid}").exists() for pid in begun())
+    (tmp_path / "wait").unlink()
+    process = start()
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == COMPLETE, text
+    lines = (tmp_path / "journal").read_text().split("\n")[:-1]
+    assert sorted(line.split()[0] for line in lines) == [f"t{i}" for i in range(8)]
+    assert len({line.split()[1] for line in lines}) == 2
+    assert text.count("finished t") == 8 and "complete: all 8 states are in out" in text
