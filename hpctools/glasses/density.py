@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .boron import K_MAX, ratios, yun_bray_dell
-from .composition import AVOGADRO, Composition, counts, from_units, oxide_mass
+from .composition import AVOGADRO, Composition, counts, oxide_mass
 
 SILICA = 2.20  # g/cm³
 # cm³/mol. SiO2, BO3: from the densities of the pure glasses (2.20, 1.84 g/cm³); the other values make the sum agree
-# with Fluegel's densities within about 3 % where those hold.
+# with Fluegel's densities where those hold: 2.4 % rms, 5.6 % at most over 183 glasses with K 2.5 to 6, R 0.3 to 2 and 0
+# to 20 mol % of a dopant (tests/glasses/test_composition.py).
 _VOLUMES = {"SiO2": 27.3, "Na2O": 18.0, "BaO": 22.0, "ZnO": 14.5, "TiO2": 21.0}
 _BO3, _BO4 = 18.9, 9.6
 
@@ -53,12 +54,17 @@ def start_density(glass: Composition) -> Density:
     if set(glass.percent) <= {"SiO2", "BaO", "ZnO", "TiO2"}:
         source = "silica" if len(glass.percent) == 1 else "silica with the dopant terms of Fluegel 2007"
         return Density(SILICA + _dopants(glass["BaO"], glass["ZnO"], glass["TiO2"]), source)
+    return Density(molar_volume_density(glass), "sum of molar volumes")
+
+
+def molar_volume_density(glass: Composition) -> float:
+    """Density in g/cm³ by the sum of the oxides' molar volumes."""
     volume = sum(float(p) / 100 * _VOLUMES.get(oxide, 20.0) for oxide, p in glass.percent.items() if oxide != "B2O3")
     if glass["B2O3"]:
         r, k = ratios(glass)
         n4 = yun_bray_dell(r, min(k, K_MAX))
         volume += glass["B2O3"] / 100 * 2 * (n4 * _BO4 + (1 - n4) * _BO3)
-    return Density(glass.mass_per_unit() / volume, "sum of molar volumes")
+    return glass.mass_per_unit() / volume
 
 
 def box_length(units: dict[str, int], density: float) -> float:
@@ -73,8 +79,3 @@ def atoms_for_length(glass: Composition, density: float, length: float) -> int:
     while box_length(glass.units(atoms), density) < length:
         atoms += 1
     return sum(counts(glass.units(atoms)).values())
-
-
-def realised(units: dict[str, int]) -> Composition:
-    """The composition of a box, which rounding moves off the wanted one."""
-    return from_units(units)

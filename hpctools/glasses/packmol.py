@@ -17,12 +17,17 @@ class PackmolError(RuntimeError):
     user_error = True
 
 
+def find() -> str | None:
+    """The program, on PATH or beside this Python; None where there is none."""
+    return shutil.which("packmol") or shutil.which("packmol", path=str(Path(sys.executable).parent))
+
+
 def pack(atoms: dict[str, int], length: float, tolerance: float, seed: int, folder: Path) -> NDArray[np.float64]:
     """Positions (n, 3) in Å of atoms by element in a cubic box, none nearer than the tolerance (Å) to another.
 
     The box that PACKMOL fills is one tolerance smaller, so that this holds across the periodic boundaries too.
     """
-    program = shutil.which("packmol") or shutil.which("packmol", path=str(Path(sys.executable).parent))
+    program = find()
     if program is None:
         raise PackmolError("start is packmol, but there is no packmol on PATH: install it (pip install "
                            "'hpctools[packmol]'; Debian: apt-get install packmol), or choose --start random")

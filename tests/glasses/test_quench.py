@@ -1,0 +1,276 @@
+"""Melt-quench runs: the plan is kept, whatever happens; records; what users type."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpctools.campaign import locked
+from hpctools.config import dump_toml
+from hpctools.glasses import quench, record, structure, tables, trajectory
+from hpctools.glasses.__main__ import main
+from hpctools.glasses.job import make
+from hpctools.glasses.record import RecordError
+from hpctools.stop import COMPLETE, ERROR, STOPPED, USAGE, Stop
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(folder: Path, *words: object) -> subprocess.Popen[str]:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "hpctools.glasses", *map(str, words)], cwd=folder, env=environ,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def reached(folder: Path) -> int:
+    """The last step of which a whole row of thermo.txt is on the disk."""
+    path = folder / "thermo.txt"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    rows = [line for line in lines if line.endswith("\n") and not line.startswith("#")]
+    return int(rows[-1].split()[0]) if rows else 0
+
+
+def test_a_run_leaves_rows_and_frames_as_planned(finished):
+    job, folder = finished
+    stages = {s.name: s for s in job.stages()}
+    rows = trajectory.read_table(folder / "thermo.txt")
+    assert rows[:, 0].tolist() == list(range(100, stages["production"].last + 1, 100))
+    frames = [frame.step for frame in trajectory.read(folder / "quench.lammpstrj")]
+    assert frames == list(range(0, stages["relax"].last + 1, 100))
+    production = list(trajectory.read(folder / "production.lammpstrj"))
+    assert [frame.step for frame in production] == list(range(stages["relax"].last, stages["production"].last + 1, 50))
+    # the box of the production run is the mean of the relaxation's second half
+    relax = rows[(rows[:, 0] > stages["relax"].first + 250) & (rows[:, 0] <= stages["relax"].last)]
+    assert np.prod(production[-1].lengths) == pytest.approx(relax[:, 3].mean(), rel=1e-6)
+    assert np.ptp(rows[rows[:, 0] > stages["relax"].last, 3]) == 0
+
+
+def test_a_record_says_what_the_trajectory_says(finished):
+    job, folder = finished
+    found = record.read(folder / "record.h5")
+    frames = [f for f in trajectory.read(folder / "production.lammpstrj")][1:]
+    again = structure.measure(frames, found.listed("atoms"), len(frames))
+    np.testing.assert_array_equal(found.data["distances"], again.distances)
+    np.testing.assert_array_equal(found.data["coordination"], again.coordination)
+    for pair in found.pairs:
+        np.testing.assert_allclose(found.g(pair)[1], again.g(pair)[1])
+    # g(Si-O) integrates to the coordination number that is counted
+    r, g = found.g(("Si", "O"))
+    near = r < structure.CUTOFFS["Si"]
+    shell = 4 / 3 * np.pi * ((r + 0.01) ** 3 - (r - 0.01) ** 3)
+    oxygens = found.listed("atoms")["O"] / found.attributes["volume_angstrom3"]
+    assert (shell * g)[near].sum() * oxygens == pytest.approx(found.coordination("Si").mean())
+    a = found.attributes
+    assert (a["composition"], a["seed"], a["rate_K_ps"]) == (job.composition, 1, pytest.approx(2700.0))
+    assert "extrapolation" in found.listed("warnings")[0]
+    assert a["density_start_source"] == "Fluegel 2007"
+    grams = sum(n * m for n, m in zip(found.listed("atoms").values(), (28.085, 10.81, 22.990, 65.38, 15.999)))
+    assert a["density_g_cm3"] == pytest.approx(grams / 6.02214076e23 / a["volume_angstrom3"] * 1e24, rel=1e-6)
+    # the self term, which the tables lack, is in the energy of an atom but not in the rows
+    number = sum(found.listed("atoms").values())
+    late = found.data["thermo"][-4:, 4].mean() / number
+    own = tables.self_energy(quench.plan(job).field, found.listed("atoms")) / number
+    assert a["potential_energy_eV_atom"] - own == pytest.approx(late, abs=1e-5) and own < -1
+    assert all(data in found.data for data in ("angles", "boron", "thermo", "structure_factor", "final_positions"))
+    assert "54SiO2-18B2O3-18Na2O-10ZnO" in record.summary(found) and "N4" in record.summary(found)
+
+
+def test_a_resumed_run_goes_on_as_if_nothing_had_happened(tmp_path, short):
+    """Energy, temperature and pressure of the first 0.1 ps after a restart in mid-quench, thermostat included."""
+    job = make("fast", short, "test")
+    middle = job.stages()[2].first + 500
+    whole, cut = quench.Run(job, tmp_path / "whole"), quench.Run(job, tmp_path / "cut")
+    for run in (whole, cut):
+        run.open()
+        while run.step < middle:
+            run.advance()
+    # both go on from a restart file written at the same step
+    cut.save()
+    cut.close()
+    again = quench.Run(job, tmp_path / "cut")
+    again.open()
+    assert again.step == middle
+    for run in (whole, again):
+        run.advance()
+        run.close()
+    rows = [trajectory.read_table(run.folder / "thermo.txt")[-1] for run in (whole, again)]
+    assert rows[0][0] == rows[1][0] == middle + 100
+    np.testing.assert_allclose(rows[1][[1, 3, 4]], rows[0][[1, 3, 4]], rtol=1e-4)
+    assert rows[1][2] == pytest.approx(rows[0][2], abs=2e-3 * np.abs(rows[0][2]) + 50)
+
+
+def test_killed_at_five_random_times_in_mid_quench(tmp_path, short):
+    """Final step, T(t) and pressure are as planned."""
+    short |= {"rate": 300.0, "restart_time": 0.5, "relax_time": 4.0}  # 9 ps of quench
+    job = make("fast", short, "test")
+    (tmp_path / "job.toml").write_text(dump_toml(job))
+    cooling, folder = job.stages()[2], tmp_path / "run"
+    seed = random.randrange(2**32)
+    print(f"seed of the kills: {seed}")  # shown when the test fails
+    targets = sorted(random.Random(seed).sample(range(cooling.first + 500, cooling.last - 500), 5))
+    resumed = []
+    for target in targets:
+        process = start(tmp_path, "quench", "--config", "job.toml", "--out", folder)
+        deadline = time.monotonic() + 100
+        while reached(folder) < target:
+            assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        resumed.append(quench.saved_step(folder))
+        assert not (folder / "record.h5").exists() and cooling.first <= resumed[-1] <= cooling.last
+    process = start(tmp_path, "quench", "--config", "job.toml", "--out", folder)
+    text, _ = process.communicate(timeout=200)
+    assert process.returncode == COMPLETE, text
+    found = record.read(folder / "record.h5")
+    rows = trajectory.read_table(folder / "thermo.txt")
+    last = job.stages()[-1].last
+    assert rows[:, 0].tolist() == list(range(100, last + 1, 100)) and found.attributes["steps"] == last
+    frames = [frame.step for frame in trajectory.read(folder / "quench.lammpstrj")]
+    assert frames == list(range(0, job.stages()[-1].first + 1, 100))
+    # rows are means over 0.1 ps; a thermostat of 0.1 ps lags behind the ramp by its damping
+    part = rows[(rows[:, 0] > cooling.first) & (rows[:, 0] <= cooling.last)]
+    planned = np.array([cooling.temperature(step - 50) for step in part[:, 0]])
+    off = part[:, 1] - planned
+    # a whole kinetic energy fluctuates by sqrt(2/3N) = 10 % with 60 atoms
+    blocks = (off / planned).reshape(9, -1).mean(1)
+    assert np.abs(blocks).max() < 0.12 and abs(blocks.mean()) < 0.04
+    slope = np.polyfit(part[:, 0] / 1000, part[:, 1], 1)[0]
+    assert slope == pytest.approx(-300.0, rel=0.08)
+    relax = job.stages()[-2]
+    pressure = rows[(rows[:, 0] > relax.first + 1000) & (rows[:, 0] <= relax.last), 2] / 1e4
+    error = pressure.reshape(6, -1).mean(1).std(ddof=1) / 6**0.5
+    assert abs(pressure.mean()) < max(4 * error, 0.5), "1 bar is nothing beside the fluctuations, in GPa"
+
+
+def test_wall_time_stops_cleanly_and_the_run_goes_on(tmp_path, short):
+    short |= {"melt_time": 1000.0}
+    (tmp_path / "job.toml").write_text(dump_toml(make("fast", short, "test")))
+    words = ("quench", "--config", "job.toml", "--out", "run", "--margin", 0, "--wall-time", 0.03)
+    steps = []
+    for _ in range(2):
+        process = start(tmp_path, *words)
+        text, _ = process.communicate(timeout=100)
+        assert process.returncode == STOPPED and "stopped (wall time" in text, text
+        steps.append(quench.saved_step(tmp_path / "run"))
+    assert 0 < steps[0] < steps[1]
+    assert len(list((tmp_path / "run").glob("restart.*"))) == 1
+
+
+def test_an_unfinished_folder_is_not_measured(finished, tmp_path):
+    job, folder = finished
+    run = quench.Run(job, folder)
+    run.folder = tmp_path
+    for name in ("thermo.txt", "quench.lammpstrj", "production.lammpstrj"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    trajectory.cut_dump(tmp_path / "production.lammpstrj", 2800)
+    with pytest.raises(RecordError, match=r"holds \d frames and 29 rows of thermo.txt, expected 10 and 29"):
+        record.finish(run, tmp_path / "r.h5", [])
+    assert not list(tmp_path.glob("*r.h5*"))
+
+
+def test_a_folder_of_other_settings_or_in_use_is_refused(tmp_path, short):
+    job = make("fast", short, "test")
+    quench.Run(job, tmp_path)
+    with pytest.raises(quench.QuenchError, match="other settings"):
+        quench.Run(dataclasses.replace(job, seed=2), tmp_path)
+    with locked(tmp_path):
+        text = start(tmp_path, "quench", "--atoms", 60, "--out", tmp_path).communicate(timeout=60)[0]
+    assert f"is in use (host {os.uname().nodename}, process {os.getpid()}" in text
+
+
+def test_atoms_without_a_place_are_named(tmp_path, short):
+    job = make("fast", {**short, "overlap": 3.0}, "test")
+    run = quench.Run(job, tmp_path)
+    with pytest.raises(quench.QuenchError, match=r"only \d+ of 60 atoms found a place 3 Å from all others"):
+        run.open()
+    run.close()
+
+
+DESIGN = """
+seeds = [1, 2]
+{settings}
+[[glass]]
+composition = "SiO2"
+"""
+
+
+def test_a_campaign_is_made_once_and_shown(tmp_path, short, capsys):
+    design = tmp_path / "design.toml"
+    settings = "\n".join(f"{key} = {value}" for key, value in short.items())
+    design.write_text(DESIGN.format(settings='protocol = "fast"\n' + settings))
+    out = tmp_path / "out"
+    assert main(["campaign", str(design), "--out", str(out), "--dry-run"]) == COMPLETE
+    assert "2 of 1 compositions, 60 to 60 atoms" in capsys.readouterr().out and not out.exists()
+    assert main(["campaign", str(design), "--out", str(out), "--share", "2/2"]) == COMPLETE
+    assert [path.name for path in out.glob("*.h5")] == ["SiO2_fast_n60_s2.h5"]
+    assert main(["campaign", str(design), "--out", str(out)]) == COMPLETE
+    text = capsys.readouterr().out
+    assert "finished SiO2_fast_n60_s1: 2 of 2 glasses" in text and "complete: all 2 glasses" in text
+    work = out / "work/SiO2_fast_n60_s1"
+    assert {path.name for path in work.iterdir()} == {
+        "job.toml", "lock", "log.lammps", "production.lammpstrj.gz", "quench.lammpstrj.gz", "state.json", "thermo.txt",
+        "three_body.nb3b"}
+    stamps = [path.stat().st_mtime_ns for path in sorted(out.glob("*.h5"))]
+    assert main(["campaign", str(design), "--out", str(out)]) == COMPLETE
+    assert [path.stat().st_mtime_ns for path in sorted(out.glob("*.h5"))] == stamps
+    capsys.readouterr()
+    assert main(["status", str(design), "--out", str(out), "--json"]) == COMPLETE
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["state"] for row in rows] == ["done", "done"]
+    # the estimate is now the measured speed
+    seconds = [record.attributes(path)["integration_seconds"] for path in out.glob("*.h5")]
+    assert min(seconds) * 0.99 <= rows[0]["cost_seconds"] <= max(seconds) * 1.01
+    assert main(["show", str(out / "SiO2_fast_n60_s1.h5")]) == COMPLETE
+    assert "bonds     Si-O" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "code", "message"), [
+    (["quench", "--composition", "60SiO2-30B2O3"], USAGE, "add up to 90; expected 100"),
+    (["quench", "--composition", "60SiO2-20B2O3-20Xx"], USAGE, "unknown oxide 'Xx'"),
+    (["quench", "--composition", "60SiO2-20B2O3-20Na2O", "--field", "pmmcs"], USAGE, "pmmcs has no B"),
+    (["quench", "--rate", "-3"], USAGE, "rate -3; expected a number above 0"),
+    (["quench", "--config", "none.toml"], USAGE, "none.toml: cannot be read"),
+    (["campaign", "none.toml"], USAGE, "none.toml: cannot be read"),
+    (["show", "none.h5"], USAGE, "none.h5 cannot be read"),
+    (["melt"], USAGE, "command 'melt' is unknown"),
+    (["design", "here.toml"], ERROR, "here.toml exists already"),
+])
+def test_bad_input_gets_one_line(tmp_path, monkeypatch, capsys, words, code, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.toml").touch()
+    assert main(words) == code
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("error: ") and error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["here.toml"]
+
+
+def test_start_by_packmol(tmp_path, short):
+    """No two atoms nearer than the overlap, across the boundaries too; the counts are right."""
+    from hpctools.glasses.packmol import PackmolError, find, pack
+
+    if find() is None:
+        pytest.skip("no packmol here: pip install packmol")
+    atoms, length = {"Si": 20, "O": 40}, 10.0
+    points = pack(atoms, length, 1.5, 7, tmp_path)
+    assert points.shape == (60, 3)
+    apart = points[:, None] - points
+    apart -= length * np.round(apart / length)
+    assert np.linalg.norm(apart, axis=2)[~np.eye(60, dtype=bool)].min() > 1.49
+    job = make("fast", {**short, "start": "packmol"}, "test")
+    run = quench.Run(job, tmp_path / "run")
+    run.open()
+    with Stop():
+        run.advance()
+    run.close()
+    assert reached(tmp_path / "run") == 100
+    with pytest.raises(PackmolError, match=r"found no positions for 4 atoms 2.5 Å apart.*packmol.log"):
+        pack({"Si": 4}, 3.0, 2.5, 7, tmp_path)
