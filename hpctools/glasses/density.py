@@ -24,8 +24,8 @@ class Density:
 
 
 def fluegel(glass: Composition) -> float | None:
-    """Density in g/cm³ at 20 °C by the regression of A. Fluegel et al. (Glass Technol. A 49:245, 2007), or None where
-    it does not hold: B2O3 > 25 mol %, Na2O < 5 mol %, or other oxides than those of the six elements."""
+    """Density in g/cm³ at 20 °C by the regression of A. Fluegel (J. Am. Ceram. Soc. 90:2622, 2007), or None where it
+    does not hold: B2O3 > 25 mol %, Na2O < 5 mol %, or other oxides than those of the six elements."""
     na, b, ba, zn, ti = (glass[oxide] for oxide in ("Na2O", "B2O3", "BaO", "ZnO", "TiO2"))
     if b > 25 or na < 5 or not set(glass.percent) <= {"SiO2", "B2O3", "Na2O", "BaO", "ZnO", "TiO2"}:
         return None

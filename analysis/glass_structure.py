@@ -1,0 +1,355 @@
+"""Structure of simulated glasses against published values, with limits; rows that fail are marked.
+
+    python -m hpctools.glasses design glasses.toml
+    python -m hpctools.glasses campaign glasses.toml --out results/glasses --workers 2
+    python analysis/glass_structure.py results/glasses --out glass_structure.png --table glass_structure.csv
+
+Every record of the folders counts. Seeds of the same composition, force field, cooling rate and size are averaged;
+the error is the standard error over seeds, and missing where there is one. Rows of several glasses show the mean over
+glasses and their standard deviation. Cooling rates and sizes are compared where a composition has two of them.
+
+N4, the share of four-fold boron, stands beside the model of Yun, Bray and Dell (W. J. Dell, P. J. Bray, S. Z. Xiao,
+J. Non-Cryst. Solids 58:1, 1983), around which measured glasses scatter by 0.06. Densities stand beside the regression
+of A. Fluegel (J. Am. Ceram. Soc. 90:2622, 2007) where it holds. The neutron structure factor is
+S(q) = Σ sqrt(c_a c_b) b_a b_b S_ab / Σ c_a b_a² with scattering lengths b of V. F. Sears (Neutron News 3:26, 1992).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from figures import AnalysisError, check_output, make_folder, markdown, pyplot, run, save
+from numpy.typing import NDArray
+
+from hpctools.glasses.record import Record, read
+from hpctools.glasses.structure import Q_BIN
+
+SCATTERING = {"O": 5.803, "Si": 4.1491, "B": 5.30, "Na": 3.63, "Ba": 5.07, "Zn": 5.680, "Ti": -3.438}  # fm
+DOPANTS = ("Ba", "Zn", "Ti")
+N4_LIMIT, N4_VALUES, K_RANGE = 0.10, 6, (0.95, 4.05)
+DENSITY_LIMIT = 0.05  # of the regression's value
+MOZZI = "X-rays: R. L. Mozzi, B. E. Warren, J. Appl. Cryst. 2:164 (1969)"
+WRIGHT = "neutrons: A. C. Wright, J. Non-Cryst. Solids 179:84 (1994)"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A quantity of one glass or of all that contain an element, its limits and where they come from."""
+
+    name: str
+    value: Callable[[Record], float]
+    low: float
+    high: float
+    published: str
+    element: str = ""  # of all glasses with it; else of `glass`
+    glass: str = "SiO2"
+
+
+def bond(a: str, b: str = "O", high: float = 4.5) -> Callable[[Record], float]:
+    """Position of the first peak of g(r) of a pair, Å."""
+    return lambda record: record.first_peak((a, b), high=high)
+
+
+def coordination(cation: str) -> Callable[[Record], float]:
+    """Mean number of oxygens."""
+    return lambda record: float(record.coordination(cation).mean())
+
+
+def angle(name: str) -> Callable[[Record], float]:
+    """Mean bond angle, degrees."""
+    return lambda record: record.mean_angle(name)
+
+
+def boron_bond(fold: slice) -> Callable[[Record], float]:
+    """Mean B-O distance of three-fold, four-fold or both kinds of boron, Å."""
+    def value(record: Record) -> float:
+        total, number = record.data["boron"].sum(0)[fold].sum(0)
+        return float(total / number) if number else np.nan
+    return value
+
+
+def q4(record: Record) -> float:
+    """Share of silicon with four bridging oxygens."""
+    counts = record.data["bridging"].sum(0)
+    return float(counts[4] / counts.sum())
+
+
+def density(record: Record) -> float:
+    """Relaxed, g/cm³."""
+    return float(record.attributes["density_g_cm3"])
+
+
+def neutron_factor(record: Record) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bin centres (1/Å) and total neutron structure factor, 1 at large q, without bins of few wave vectors."""
+    atoms = record.listed("atoms")
+    number = sum(atoms.values())
+    total = np.zeros(record.data["structure_factor"].shape[1])
+    for (a, b), partial in zip(record.pairs, record.data["structure_factor"]):
+        weight = np.sqrt(atoms[a] * atoms[b]) / number * SCATTERING[a] * SCATTERING[b] * (1 if a == b else 2)
+        total += weight * partial
+    total /= sum(n / number * SCATTERING[e] ** 2 for e, n in atoms.items())
+    q = (np.arange(len(total)) + 0.5) * Q_BIN
+    there = np.isfinite(total) & (record.data["q_vectors"] > 3)
+    return q[there], total[there]
+
+
+def first_diffraction_peak(record: Record) -> float:
+    """Position of the highest bin of the neutron S(q) from 1 to 2.2 1/Å, refined by a parabola."""
+    q, s = neutron_factor(record)
+    inside = np.flatnonzero((q > 1.0) & (q < 2.2))
+    top = inside[np.argmax(s[inside])]
+    left, middle, right = s[top - 1 : top + 2]
+    bend = left - 2 * middle + right
+    return float(q[top] + Q_BIN * (0.5 * (left - right) / bend if bend else 0.0))
+
+
+CHECKS = (
+    Check("Si-O peak [Å]", bond("Si"), 1.58, 1.64, f"1.61, {WRIGHT}"),
+    Check("O-O peak [Å]", bond("O", "O"), 2.59, 2.68, f"2.63, {WRIGHT}"),
+    Check("Si-Si peak [Å]", bond("Si", "Si"), 3.05, 3.18, f"3.08-3.15, {MOZZI} and later"),
+    Check("oxygens of Si", coordination("Si"), 3.95, 4.05, "4"),
+    Check("O-Si-O [°]", angle("O-Si-O"), 107.97, 110.97, "109.47, tetrahedron"),
+    Check("Si-O-Si [°]", angle("Si-O-Si"), 140.0, 152.0, f"144-150, {MOZZI} and later"),
+    Check("Q4 share of Si", q4, 0.95, 1.0, "1"),
+    Check("density [g/cm³]", density, 2.09, 2.31, "2.20"),
+    Check("first peak of neutron S(q) [1/Å]", first_diffraction_peak, 1.42, 1.62, f"1.52, {WRIGHT}"),
+    Check("Si-O peak [Å]", bond("Si"), 1.58, 1.64, "1.61", glass="60SiO2-20B2O3-20Na2O"),
+    Check("oxygens of Si", coordination("Si"), 3.95, 4.05, "4", glass="60SiO2-20B2O3-20Na2O"),
+    Check("mean B-O [Å]", boron_bond(slice(0, 2)), 1.40, 1.48, "1.37 (BO3) to 1.47 (BO4)", element="B"),
+    Check("B-O of BO3 [Å]", boron_bond(slice(0, 1)), 1.34, 1.40, "1.37", element="B"),
+    Check("B-O of BO4 [Å]", boron_bond(slice(1, 2)), 1.44, 1.50, "1.47", element="B"),
+    Check("Na-O peak [Å]", bond("Na"), 2.25, 2.45, "2.3-2.4", element="Na"),
+    Check("Ba-O peak [Å]", bond("Ba"), 2.67, 2.83, "2.7-2.8", element="Ba"),
+    Check("Zn-O peak [Å]", bond("Zn", high=3.0), 1.87, 2.03, "1.95", element="Zn"),
+    Check("Ti-O peak [Å]", bond("Ti", high=3.0), 1.76, 1.98, "1.79-1.95", element="Ti"),
+    Check("oxygens of Ti", coordination("Ti"), 4.5, 5.5, "4.5-5.5", element="Ti"),
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Records that differ in the seed alone."""
+
+    composition: str
+    field: str
+    rate: float
+    atoms: int
+    records: tuple[Record, ...]
+
+    def mean(self, value: Callable[[Record], float]) -> tuple[float, float]:
+        """Mean over seeds and its standard error (NaN of one)."""
+        found = np.array([value(record) for record in self.records])
+        error = found.std(ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.nan
+        return float(found.mean()), float(error)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table; passes None: only shown."""
+
+    glass: str
+    quantity: str
+    value: float
+    error: float
+    number: str
+    limits: str
+    passes: bool | None
+    source: str
+
+
+def groups(records: Sequence[Record]) -> list[Group]:
+    """The records by composition, force field, cooling rate and size."""
+    found: dict[tuple[str, str, float, int], list[Record]] = {}
+    for record in records:
+        a = record.attributes
+        key = (str(a["composition"]), str(a["force_field"]), round(float(a["rate_K_ps"]), 3),
+               sum(record.listed("atoms").values()))
+        found.setdefault(key, []).append(record)
+    return [Group(*key, tuple(same)) for key, same in sorted(found.items(), key=lambda item: item[0])]
+
+
+def base_of(found: Sequence[Group]) -> list[Group]:
+    """Of each composition and force field the group with most seeds; of equals the faster, then the smaller."""
+    best: dict[tuple[str, str], Group] = {}
+    for group in sorted(found, key=lambda g: (-len(g.records), -g.rate, g.atoms)):
+        best.setdefault((group.composition, group.field), group)
+    return list(best.values())
+
+
+def check_rows(base: Sequence[Group]) -> list[Row]:
+    """The rows of `CHECKS` for which there are records."""
+    rows = []
+    for check in CHECKS:
+        chosen = [g for g in base if (check.element in g.records[0].listed("atoms") if check.element
+                                      else g.composition == check.glass)]
+        values = np.array([g.mean(check.value)[0] for g in chosen])
+        values = values[np.isfinite(values)]
+        if not len(values):
+            continue
+        value = float(values.mean())
+        if check.element and len(chosen) > 1:
+            error, number = float(values.std(ddof=1)), f"{len(chosen)} glasses"
+        else:
+            error, number = chosen[0].mean(check.value)[1], _seeds(chosen[0])
+        name = f"all with {check.element}" if check.element and len(chosen) > 1 else chosen[0].composition
+        rows.append(Row(name, check.name, value, error, number, f"{check.low:g} to {check.high:g}",
+                        check.low <= value <= check.high, check.published))
+    return rows
+
+
+def boron_rows(base: Sequence[Group]) -> list[Row]:
+    """N4 of the glasses of soda, boron oxide and silica with K from 1 to 4, and its distance from the model."""
+    rows, off, ratios = [], [], set()
+    for group in sorted(base, key=lambda g: (g.records[0].attributes.get("K", 0), g.records[0].attributes.get("R", 0))):
+        a = group.records[0].attributes
+        if "K" not in a or set(group.records[0].listed("atoms")) & set(DOPANTS):
+            continue
+        if not K_RANGE[0] <= a["K"] <= K_RANGE[1]:
+            continue
+        value, error = group.mean(lambda record: float(record.n4().mean()))
+        off.append(value - a["n4_yun_bray_dell"])
+        ratios.add(round(float(a["R"]), 2))
+        rows.append(Row(group.composition, f"N4 at R = {a['R']:.2f}, K = {a['K']:.2f}", value, error, _seeds(group), "",
+                        None, f"{a['n4_yun_bray_dell']:.3f}, Yun-Bray-Dell"))
+    if off:
+        rms = float(np.sqrt(np.mean(np.square(off))))
+        enough = len(ratios) >= N4_VALUES
+        rows.append(Row("all of these", "RMS of N4 to the model", rms, np.nan, f"{len(ratios)} values of R",
+                        f"at most {N4_LIMIT:g}, {N4_VALUES} values of R", rms <= N4_LIMIT if enough else None,
+                        "" if enough else "too few values of R to judge"))
+    return rows
+
+
+def density_rows(base: Sequence[Group]) -> list[Row]:
+    """Relaxed densities beside the regression where it holds."""
+    rows = []
+    for group in base:
+        expected = float(group.records[0].attributes["density_fluegel_g_cm3"])
+        if np.isfinite(expected):
+            value, error = group.mean(density)
+            rows.append(Row(group.composition, "density [g/cm³]", value, error, _seeds(group),
+                            f"{expected:.3f} ± {100 * DENSITY_LIMIT:g} %",
+                            abs(value / expected - 1) <= DENSITY_LIMIT, "Fluegel 2007"))
+    return rows
+
+
+def comparison_rows(found: Sequence[Group], base: Sequence[Group]) -> list[Row]:
+    """Other cooling rates and sizes of a composition beside its base; shown, not judged."""
+    rows = []
+    for one in base:
+        atoms = one.records[0].listed("atoms")
+        shown: list[tuple[str, Callable[[Record], float]]] = [("Si-O peak [Å]", bond("Si")),
+                                                              ("density [g/cm³]", density)]
+        if set(atoms) == {"Si", "O"}:
+            shown += [("Si-O-Si [°]", angle("Si-O-Si")), ("first peak of S(q) [1/Å]", first_diffraction_peak)]
+        if "B" in atoms:
+            shown.append(("N4", lambda record: float(record.n4().mean())))
+        for other in found:
+            if (other.composition, other.field) != (one.composition, one.field) or other is one:
+                continue
+            for name, value in shown:
+                (mean, error), (first, first_error) = other.mean(value), one.mean(value)
+                rows.append(Row(one.composition, f"{name}, {other.rate:g} K/ps, {other.atoms} atoms", mean, error,
+                                _seeds(other), "", None, f"{_number(first, first_error)} at {one.rate:g} K/ps, "
+                                f"{one.atoms} atoms"))
+    return rows
+
+
+def _seeds(group: Group) -> str:
+    return f"{len(group.records)} seed{'s' * (len(group.records) > 1)}"
+
+
+def _number(value: float, error: float) -> str:
+    return f"{value:.4g}" + (f" ± {error:.1g}" if error > 0 else "")
+
+
+def text(rows: Sequence[Row]) -> str:
+    """The table for people."""
+    return markdown(("glass", "quantity", "simulated", "of", "limits", "", "published or compared"), [
+        (row.glass, row.quantity, _number(row.value, row.error), row.number, row.limits,
+         {True: "", False: "FAILS", None: "shown"}[row.passes], row.source) for row in rows], left=(0, 1, 4, 5, 6))
+
+
+def draw(base: Sequence[Group], path: Path) -> None:
+    """Partial g(r) and neutron S(q) of the first glass, N4 over R, densities over the regression's."""
+    plt = pyplot()
+    figure, ((left, right), (boron, dense)) = plt.subplots(2, 2, figsize=(9.5, 7.2), constrained_layout=True)
+    shown = next((g for g in base if g.composition == "SiO2"), base[0])
+    for pair in shown.records[0].pairs:
+        curves = [record.g(pair, 2) for record in shown.records]
+        left.plot(curves[0][0], np.mean([g for _, g in curves], 0), label="-".join(pair))
+    left.set(xlim=(1, 6), ylim=(0, 12), xlabel="r [Å]", ylabel="g(r)", title=shown.composition)
+    left.legend()
+    for group in [g for g in base if len(g.records[0].pairs) == 3][:4] or [shown]:
+        q, s = neutron_factor(group.records[0])
+        right.plot(q, s, label=group.composition)
+    right.axvline(1.52, color="0.6", lw=0.8, ls="--")
+    right.set(xlim=(0.5, 10), xlabel="q [1/Å]", ylabel="neutron S(q)")
+    right.legend()
+    from hpctools.glasses.boron import yun_bray_dell
+
+    r = np.linspace(0, 3, 301)
+    for k, colour in ((1, "C0"), (2, "C1"), (3, "C2"), (4, "C3"), (6, "C4")):
+        near = [g for g in base if "K" in g.records[0].attributes
+                and not set(g.records[0].listed("atoms")) & set(DOPANTS)
+                and round(float(g.records[0].attributes["K"])) == k]
+        if near:
+            boron.plot(r, [yun_bray_dell(x, k) for x in r], color=colour, lw=1)
+            values = [g.mean(lambda record: float(record.n4().mean())) for g in near]
+            boron.errorbar([g.records[0].attributes["R"] for g in near], [v for v, _ in values],
+                           [e if e > 0 else 0 for _, e in values], fmt="o", ms=4, color=colour, label=f"K = {k}")
+    boron.set(xlim=(0, 2.2), ylim=(0, 1), xlabel="R = [Na2O]/[B2O3]", ylabel="N4; lines: Yun-Bray-Dell")
+    expected = np.array([g.records[0].attributes["density_fluegel_g_cm3"] for g in base], float)
+    simulated = np.array([g.mean(density)[0] for g in base])
+    dense.plot(expected, simulated, "o", ms=4)
+    inside = expected[np.isfinite(expected)]
+    if len(inside):
+        ends = np.array([inside.min() - 0.1, inside.max() + 0.1])
+        dense.plot(ends, ends, color="0.6", lw=0.8)
+        dense.fill_between(ends, ends * (1 - DENSITY_LIMIT), ends * (1 + DENSITY_LIMIT), color="0.9")
+    dense.set(xlabel="density by Fluegel 2007 [g/cm³]", ylabel="relaxed density [g/cm³]")
+    for axes in (boron, dense):
+        if not axes.has_data():
+            axes.text(0.5, 0.5, "no records yet", transform=axes.transAxes, ha="center", color="0.5")
+    if boron.get_legend_handles_labels()[0]:
+        boron.legend()
+    save(figure, path)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of records")
+    parser.add_argument("--out", default="glass_structure.png", help="figure (default glass_structure.png)")
+    parser.add_argument("--table", type=Path, help="CSV file of all rows")
+    given = parser.parse_args()
+    out = check_output(given.out)
+    paths = sorted({path for folder in given.folders for path in folder.glob("*.h5")})
+    if not paths:
+        raise AnalysisError(f"no records (*.h5) in {', '.join(map(str, given.folders))}; make some with "
+                            "python -m hpctools.glasses campaign")
+    found = groups([read(path) for path in paths])
+    base = base_of(found)
+    rows = check_rows(base) + boron_rows(base) + density_rows(base) + comparison_rows(found, base)
+    if rows:
+        print(text(rows))
+    judged = [row for row in rows if row.passes is not None]
+    print(f"\n{sum(bool(row.passes) for row in judged)} of {len(judged)} rows pass; {len(paths)} records of "
+          f"{len({group.composition for group in found})} compositions")
+    if given.table:
+        make_folder(given.table)
+        with open(given.table, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("glass", "quantity", "simulated", "error", "of", "limits", "passes", "compared"))
+            writer.writerows((r.glass, r.quantity, r.value, r.error, r.number, r.limits,
+                              "" if r.passes is None else int(r.passes), r.source) for r in rows)
+    draw(base, out)
+
+
+if __name__ == "__main__":
+    run(main)
