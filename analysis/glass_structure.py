@@ -32,6 +32,7 @@ from hpctools.glasses.structure import Q_BIN
 SCATTERING = {"O": 5.803, "Si": 4.1491, "B": 5.30, "Na": 3.63, "Ba": 5.07, "Zn": 5.680, "Ti": -3.438}  # fm
 DOPANTS = ("Ba", "Zn", "Ti")
 N4_LIMIT, N4_VALUES, K_RANGE = 0.10, 6, (0.95, 4.05)
+PEAK_WIDTH = 0.15  # 1/Å
 DENSITY_LIMIT = 0.05  # of the regression's value
 MOZZI = "X-rays: R. L. Mozzi, B. E. Warren, J. Appl. Cryst. 2:164 (1969)"
 WRIGHT = "neutrons: A. C. Wright, J. Non-Cryst. Solids 179:84 (1994)"
@@ -99,13 +100,14 @@ def neutron_factor(record: Record) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def first_diffraction_peak(record: Record) -> float:
-    """Position of the highest bin of the neutron S(q) from 1 to 2.2 1/Å, refined by a parabola."""
+    """Position of the highest point of the neutron S(q) from 1 to 2.2 1/Å, smoothed by a Gaussian of PEAK_WIDTH.
+
+    Without that the scatter of a frozen structure, 1/sqrt(vectors) of S in a bin, would choose the highest bin."""
     q, s = neutron_factor(record)
-    inside = np.flatnonzero((q > 1.0) & (q < 2.2))
-    top = inside[np.argmax(s[inside])]
-    left, middle, right = s[top - 1 : top + 2]
-    bend = left - 2 * middle + right
-    return float(q[top] + Q_BIN * (0.5 * (left - right) / bend if bend else 0.0))
+    vectors = record.data["q_vectors"][(q / Q_BIN).astype(int)]
+    fine = np.arange(1.0, 2.2, 0.005)
+    weights = np.exp(-0.5 * ((fine[:, None] - q) / PEAK_WIDTH) ** 2) * vectors
+    return float(fine[np.argmax(weights @ s / weights.sum(1))])
 
 
 CHECKS = (
@@ -286,8 +288,9 @@ def draw(base: Sequence[Group], path: Path) -> None:
     left.set(xlim=(1, 6), ylim=(0, 12), xlabel="r [Å]", ylabel="g(r)", title=shown.composition)
     left.legend()
     for group in [g for g in base if len(g.records[0].pairs) == 3][:4] or [shown]:
-        q, s = neutron_factor(group.records[0])
-        right.plot(q, s, label=group.composition)
+        curves = [neutron_factor(record) for record in group.records]
+        fine = np.arange(0.6, 10, 0.02)
+        right.plot(fine, np.mean([np.interp(fine, q, s) for q, s in curves], 0), label=group.composition)
     right.axvline(1.52, color="0.6", lw=0.8, ls="--")
     right.set(xlim=(0.5, 10), xlabel="q [1/Å]", ylabel="neutron S(q)")
     right.legend()

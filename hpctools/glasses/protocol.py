@@ -48,6 +48,8 @@ class Protocol:
                                 f"{self.temperature:g} K, at most 20000 K")
         if self.timestep > 3:
             raise ProtocolError(f"timestep {self.timestep:g} fs; expected at most 3 fs (1 fs is usual in oxides)")
+        if self.sample_steps < 2:
+            raise ProtocolError(f"sample_time {self.sample_time:g} ps; expected at least two timesteps")
         if abs(self.sample_steps - self.frame_steps * round(self.sample_steps / self.frame_steps)) > 0:
             raise ProtocolError(f"sample_time {self.sample_time:g} ps; expected a multiple of frame_time "
                                 f"{self.frame_time:g} ps")

@@ -246,7 +246,8 @@ class Run:
             pair = None
         self._commands(*self.world.bcast(pair), *NEIGHBOUR)
         steps = self.job.sample_steps
-        every = max(d for d in range(1, 11) if steps % d == 0)
+        # at least two values a row: one alone would be taken at step 0 and at each restart too
+        every = max(d for d in range(1, 11) if steps % d == 0 and steps // d > 1)
         self._commands(
             f"timestep {self.job.timestep / 1000}", "thermo_style custom step temp press vol density pe etotal cpu",
             f"thermo {steps}", "variable volume equal vol",

@@ -33,15 +33,20 @@ def glasses(run_glasses, tmp_path):
 
 
 def test_one_glass_over_two_ranks(glasses, tmp_path):
-    code, text = glasses(2, "quench", "--config", "job.toml", "--out", "two")
+    # few steps, because two ranks on one busy core wait for each other at each of them
+    few = ("--disorder-time", 0.02, "--melt-time", 0.02, "--rate", 67500, "--hold-time", 0.02, "--relax-time", 0.02,
+           "--production-time", 0.04, "--sample-time", 0.01, "--frame-time", 0.01)  # fmt: skip
+    code, text = glasses(2, "quench", "--config", "job.toml", "--out", "two", *few)
     assert code == COMPLETE and text.count("complete: two/record.h5") == 1, text
-    code, text = glasses(1, "quench", "--config", "job.toml", "--out", "one")
+    code, text = glasses(1, "quench", "--config", "job.toml", "--out", "one", *few)
     assert code == COMPLETE, text
     one, two = (record.read(tmp_path / name / "record.h5") for name in ("one", "two"))
     # the same start; the random forces of the first melting then differ
     first, second = (next(trajectory.read(tmp_path / name / "quench.lammpstrj")) for name in ("one", "two"))
-    assert first.positions == pytest.approx(second.positions, abs=2e-4)
-    assert one.attributes["steps"] == two.attributes["steps"] == 2900
+    # ranks number the atoms in another order
+    assert sorted(zip(first.elements, map(tuple, first.positions))) == sorted(
+        zip(second.elements, map(tuple, second.positions)))
+    assert one.attributes["steps"] == two.attributes["steps"] == 160
     assert one.listed("atoms") == two.listed("atoms")
 
 
@@ -63,6 +68,9 @@ def test_one_glass_a_rank(glasses, tmp_path):
     assert text.count("complete: all 2 glasses") == 1
 
 
-def test_an_error_of_all_ranks_is_told_once(glasses):
-    code, text = glasses(2, "quench", "--config", "job.toml", "--out", "run", "--overlap", "3")
-    assert code == ERROR and text.count("atoms found a place 3 Å from all others") == 1, text
+def test_an_error_ends_all_ranks_and_is_told_once(glasses, tmp_path):
+    """Rank 0 alone sees that the folder belongs to another glass."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/job.toml").write_text('composition = "B2O3"\n')
+    code, text = glasses(2, "quench", "--config", "job.toml", "--out", "run")
+    assert code == ERROR and text.count("holds a run with other settings") == 1, text

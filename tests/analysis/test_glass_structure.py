@@ -1,0 +1,95 @@
+"""The table of glass structure, as a user runs it, on glasses too hot and small to be good."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpctools.glasses import record
+from hpctools.glasses.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+DESIGN = """
+protocol = "fast"
+disorder_time = 0.2
+melt_time = 0.5
+melt_temperature = 3000.0
+rate = {rate}
+hold_time = 0.2
+relax_time = 0.5
+production_time = 0.5
+frame_time = 0.05
+sample_time = 0.1
+atoms = 60
+
+[[glass]]
+composition = "SiO2"
+seeds = [1, 2]
+
+[[glass]]
+composition = "60SiO2-20B2O3-20Na2O"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Silica, two seeds, and a borosilicate at one cooling rate; silica and it again at another."""
+    place = tmp_path_factory.mktemp("glasses")
+    for name, rate in (("a", 2700.0), ("b", 1350.0)):
+        (place / f"{name}.toml").write_text(DESIGN.format(rate=rate))
+        assert main(["campaign", str(place / f"{name}.toml"), "--out", str(place / name)]) == 0
+    return place
+
+
+def script(*words):
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, ROOT / "analysis/glass_structure.py", *map(str, words)], env=environ,
+                          capture_output=True, text=True, timeout=120)
+
+
+def test_table_and_figure(folder, tmp_path):
+    done = script(folder / "a", folder / "b", "--out", tmp_path / "f.png", "--table", tmp_path / "t.csv")
+    assert done.returncode == 0, done.stderr
+    assert "6 records of 2 compositions" in done.stdout and (tmp_path / "f.png").stat().st_size > 20_000
+    with open(tmp_path / "t.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = {(row["glass"], row["quantity"]): row for row in rows if row["passes"]}
+    # a number of the table by hand
+    seeds = [record.read(path) for path in sorted((folder / "a").glob("SiO2*.h5"))]
+    numbers = [r.coordination("Si").mean() for r in seeds]
+    row = found["SiO2", "oxygens of Si"]
+    assert float(row["simulated"]) == pytest.approx(np.mean(numbers))
+    assert float(row["error"]) == pytest.approx(abs(numbers[0] - numbers[1]) / 2)
+    assert row["passes"] == str(int(3.95 <= np.mean(numbers) <= 4.05))
+    # rows that fail are marked
+    marked = sum("| FAILS |" in line for line in done.stdout.splitlines())
+    assert marked == sum(row["passes"] == "0" for row in found.values())
+    assert f"{len(found) - marked} of {len(found)} rows pass" in done.stdout
+    assert any("1350" in row["quantity"] and row["glass"] == "SiO2" for row in rows)
+    assert any(row["quantity"].startswith("N4 at R = ") for row in rows)
+    assert any(row["quantity"] == "RMS of N4 to the model" and not row["passes"] for row in rows), "one R is too few"
+
+
+def test_neutron_factor_of_silica(folder, monkeypatch):
+    """The formula by hand in one bin, and 1 at large q."""
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    from glass_structure import Q_BIN, neutron_factor
+
+    one = record.read(next((folder / "a").glob("SiO2*.h5")))
+    q, s = neutron_factor(one)
+    index = int(q[20] / Q_BIN)
+    si_si, si_o, o_o = one.data["structure_factor"][:, index]
+    b_si, b_o = 4.1491, 5.803
+    expected = (b_si**2 * si_si / 3 + 2 * b_si * b_o * 2**0.5 / 3 * si_o + b_o**2 * o_o * 2 / 3) / (
+        b_si**2 / 3 + b_o**2 * 2 / 3)
+    assert s[20] == pytest.approx(expected, rel=1e-5)
+    assert s[q > 6].mean() == pytest.approx(1.0, abs=0.1)
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    done = script(tmp_path)
+    assert done.returncode == 2 and "no records (*.h5)" in done.stderr and done.stderr.count("\n") == 1
