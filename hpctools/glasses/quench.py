@@ -144,6 +144,10 @@ class Run:
             self.world.barrier()
             self._commands("atom_style charge", f'read_restart "{self.folder / state["restart"]}"')
         self._interact()
+        if state is None:
+            # scattered ions at close range would heat each other to 30,000 K and run through their repulsion
+            self._commands("minimize 0.0 1.0 50 200", "reset_timestep 0")
+        self._report()
 
     def advance(self) -> None:
         """Integrate one sample_time."""
@@ -239,17 +243,20 @@ class Run:
         return 1 + int(np.random.SeedSequence(self.job.seed, spawn_key=(index,)).generate_state(1)[0]) % 900_000_000
 
     def _interact(self) -> None:
-        """Everything that a restart file does not hold."""
+        """The force field and neighbour lists, which a restart file does not hold."""
         if self.world.rank == 0:
             pair = tables.pair_commands(self.plan.field, self.plan.elements, self.folder, merged=self.job.merged)
         else:
             pair = None
-        self._commands(*self.world.bcast(pair), *NEIGHBOUR)
+        self._commands(*self.world.bcast(pair), *NEIGHBOUR, f"timestep {self.job.timestep / 1000}")
+
+    def _report(self) -> None:
+        """Rows of thermodynamic data."""
         steps = self.job.sample_steps
         # at least two values a row: one alone would be taken at step 0 and at each restart too
         every = max(d for d in range(1, 11) if steps % d == 0 and steps // d > 1)
         self._commands(
-            f"timestep {self.job.timestep / 1000}", "thermo_style custom step temp press vol density pe etotal cpu",
+            "thermo_style custom step temp press vol density pe etotal cpu",
             f"thermo {steps}", "variable volume equal vol",
             f'fix thermo all ave/time {every} {steps // every} {steps} {THERMO} append "{self.folder / "thermo.txt"}"',
         )

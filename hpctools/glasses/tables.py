@@ -15,13 +15,15 @@ from . import potentials
 from .composition import MASSES
 from .forcefield import Field, pair_of
 
-# Å, below which no two atoms ever come. With cut-offs from 8 to 11 Å the table then spans eight octaves of r², which
-# leaves LAMMPS nine bits of resolution in each.
-INNER = 0.75
+# Å, below which no two atoms come: cations repel each other by their charges alone, Na-Na at 0.6 Å by 6 eV. Its square
+# must not be a power of two: with 0.5 and a cut-off of 8 Å LAMMPS' bitmap ends exactly at the cut-off, and a distance
+# that single precision rounds up to it is looked up in the first bin. For cut-offs up to 9.5 Å nine bits of resolution
+# are left in each octave of r², beyond that eight.
+INNER = 0.6
 FILE_POINTS = 6000  # of each table in the file, evenly spaced in r²; LAMMPS draws splines through them
-# LAMMPS' own table; "linear 12000" overflows the caches and is slower. At distances that atoms reach it errs by at most
-# 3e-5 eV and 2e-4 eV/Å, "linear 12000" by 4e-5 and 3e-4 (tests/glasses/test_forcefield.py measures the former). Only
-# the steps of the field at its short-range cut-offs, up to 5 meV, are smeared over a few thousandths of an Å.
+# LAMMPS' own table; "linear 12000" overflows the caches and is slower. At distances that atoms reach and with a cut-off
+# of 8 Å it errs by at most 3e-5 eV and 2e-4 eV/Å (tests/glasses/test_forcefield.py), "linear 12000" by 4e-5 and 3e-4.
+# Only the steps of the field at its short-range cut-offs, up to 5 meV, are smeared over a few thousandths of an Å.
 LOOKUP = "bitmap 12"
 LAMMPS_STYLE = {"pedone": "pedone", "buck": "buck", "mie": "mie/cut"}
 

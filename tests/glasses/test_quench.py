@@ -107,6 +107,20 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_happened(tmp_path, short):
     assert rows[1][2] == pytest.approx(rows[0][2], abs=2e-3 * np.abs(rows[0][2]) + 50)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_scattered_sodium_does_not_run_through_its_repulsion(tmp_path, short, seed):
+    """Cations repel each other by charge alone; without settling first this start ends in LAMMPS' error."""
+    job = make("fast", {**short, "composition": "33.4SiO2-33.3B2O3-33.3Na2O", "atoms": 300, "seed": seed,
+                        "melt_temperature": 3500.0}, "test")  # fmt: skip
+    run = quench.Run(job, tmp_path)
+    run.open()
+    while run.step < job.stages()[0].last:
+        run.advance()
+    run.close()
+    rows = trajectory.read_table(tmp_path / "thermo.txt")
+    assert rows[:, 0].tolist() == [100, 200] and rows[:, 1].max() < 5000
+
+
 def test_killed_at_five_random_times_in_mid_quench(tmp_path, short):
     """Final step, T(t) and pressure are as planned."""
     short |= {"rate": 300.0, "restart_time": 0.5, "relax_time": 4.0}  # 9 ps of quench

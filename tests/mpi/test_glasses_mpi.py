@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hpctools.glasses import record, trajectory
+from hpctools.glasses import record
 from hpctools.stop import COMPLETE, ERROR, STOPPED
 
 SETTINGS = """
@@ -42,10 +42,8 @@ def test_one_glass_over_two_ranks(glasses, tmp_path):
     assert code == COMPLETE, text
     one, two = (record.read(tmp_path / name / "record.h5") for name in ("one", "two"))
     # the same start; the random forces of the first melting then differ
-    first, second = (next(trajectory.read(tmp_path / name / "quench.lammpstrj")) for name in ("one", "two"))
-    # ranks number the atoms in another order
-    assert sorted(zip(first.elements, map(tuple, first.positions))) == sorted(
-        zip(second.elements, map(tuple, second.positions)))
+    assert one.data["thermo"][0, 4] == pytest.approx(two.data["thermo"][0, 4], rel=0.02)
+    assert one.data["thermo"][0, 3] == two.data["thermo"][0, 3]
     assert one.attributes["steps"] == two.attributes["steps"] == 160
     assert one.listed("atoms") == two.listed("atoms")
 
