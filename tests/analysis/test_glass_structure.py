@@ -77,7 +77,7 @@ def test_table_and_figure(folder, tmp_path):
 def test_neutron_factor_of_silica(folder, monkeypatch):
     """The formula by hand in one bin, and 1 at large q."""
     monkeypatch.syspath_prepend(str(ROOT / "analysis"))
-    from glass_structure import Q_BIN, neutron_factor
+    from glass_quantities import Q_BIN, neutron_factor
 
     one = record.read(next((folder / "a").glob("SiO2*.h5")))
     q, s = neutron_factor(one)
