@@ -40,7 +40,7 @@ def provenance(kind: str, arguments: Sequence[str], config: Any, world: World, *
         "kind": kind,
         "hpctools_version": hpctools.__version__,
         "git_state": git_state(),
-        "arguments": shlex.join(arguments),
+        "arguments": command_line(arguments),
         "config_toml": dump_toml(config),
         "start_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": platform.node(),
@@ -54,6 +54,18 @@ def provenance(kind: str, arguments: Sequence[str], config: Any, world: World, *
     found.update({key: value for key, value in optional.items() if value not in (None, "")})
     found.update(further or {})
     return found
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command as it is typed: `python -m package ...` or `script.py ...`, without the folder of the code."""
+    program, *words = arguments or [""]
+    path = Path(program)
+    package = Path(hpctools.__file__).parent
+    if path.suffix == ".py" and package in path.parents:
+        module = path.relative_to(package.parent).with_suffix("")
+        parts = module.parts[:-1] if module.name == "__main__" else module.parts
+        return shlex.join(["python", "-m", ".".join(parts), *words])
+    return shlex.join([path.name, *words])
 
 
 def git_state() -> str:
