@@ -1,6 +1,6 @@
 """Many independent runs in one folder, shared among ranks, processes and jobs.
 
-A campaign is a list of tasks. Each has a name, a working folder ``FOLDER/work/NAME`` where it can go on
+A campaign is a list of tasks. Each has a name, a working folder ``FOLDER/runs/NAME`` where it can go on
 after a cut, and one product ``FOLDER/NAME.h5``, which appears under its name only when it is whole. Any
 number of runners, on any number of nodes, may work in the same folder at the same time: each takes the
 first task that is not finished, not failed and not locked by another. A lock is held by the process
@@ -100,7 +100,7 @@ class Campaign:
 
     def work(self, task: Task) -> Path:
         """Where a task keeps what it needs to go on."""
-        return self.folder / "work" / task.name
+        return self.folder / "runs" / task.name
 
     def rows(self) -> list[Row]:
         """The state of all tasks; no lock is kept."""

@@ -85,7 +85,7 @@ def _ending(campaign: Campaign, unit: str, code: int, stop: Stop) -> str:
         reason = stop.reason or "another process"
         return f"stopped ({reason}) with {left} {unit} left; run the same command again: it goes on"
     if counts[FAILED]:
-        return (f"{counts[FAILED]:.0f} {unit} failed, see {campaign.folder}/work/NAME/{ERROR_FILE}; "
+        return (f"{counts[FAILED]:.0f} {unit} failed, see {campaign.folder}/runs/NAME/{ERROR_FILE}; "
                 "--retry tries them again")
     if left:
         return f"{left} {unit} are still in the hands of other runners"

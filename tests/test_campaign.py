@@ -82,7 +82,7 @@ def test_runs_all_once_and_leaves_only_products(tmp_path, stop):
     assert campaign.summary()["remaining core-hours"] == pytest.approx(3 * 0.01)
     assert campaign.run(World(), stop) == COMPLETE
     assert states(campaign) == [DONE] * 3
-    assert not list((tmp_path / "c" / "work").iterdir())
+    assert not list((tmp_path / "c" / "runs").iterdir())
     before = (tmp_path / "c" / "journal").read_text()
     assert campaign.run(World(), stop) == COMPLETE
     assert (tmp_path / "c" / "journal").read_text() == before
@@ -174,7 +174,7 @@ def test_a_task_says_what_is_kept_of_its_work(tmp_path, stop, keep, left):
 
     campaign = Campaign(tmp_path, [Task("a", 1.0, run, tidy=lambda folder: (folder / "raw").unlink())])
     assert campaign.run(World(), stop, keep_work=keep) == COMPLETE
-    assert {path.name for path in (tmp_path / "work/a").iterdir()} - {"lock"} == left
+    assert {path.name for path in (tmp_path / "runs/a").iterdir()} - {"lock"} == left
 
 
 def test_work_that_was_brought_here_without_a_lock_counts_as_started(tmp_path):
@@ -230,7 +230,7 @@ def test_workers_share_a_campaign_stop_together_and_go_on(tmp_path):
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def begun() -> set[str]:
-        return {path.read_text() for path in tmp_path.glob("out/work/*/begun")} - {""}
+        return {path.read_text() for path in tmp_path.glob("out/runs/*/begun")} - {""}
 
     process = start()
     deadline = time.monotonic() + 60

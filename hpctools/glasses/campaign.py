@@ -1,4 +1,4 @@
-"""The glasses of a design as the tasks of a campaign: OUT/NAME.h5 is the record of a finished glass, OUT/work/NAME its
+"""The glasses of a design as the tasks of a campaign: OUT/NAME.h5 is the record of a finished glass, OUT/runs/NAME its
 run: restart files while it works, settings, log and compressed trajectories afterwards."""
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def plan_text(campaign: Campaign, glasses: Sequence[Glass], workers: int) -> str
         f"glasses   {len(glasses)} of {len({glass.job.composition for glass in glasses})} compositions, "
         f"{min(atoms)} to {max(atoms)} atoms",
         f"output    {campaign.folder}: records, about {RECORD_BYTES / 1e3:.0f} kB each; trajectories in "
-        f"{campaign.folder}/work, about {scale * RUN_BYTES / 1e6:.0f} MB each",
+        f"{campaign.folder}/runs, about {scale * RUN_BYTES / 1e6:.0f} MB each",
         f"time      {left:.1f} core-hours; {duration(3600 * left / workers)} on {workers} "
         f"worker{'s' * (workers > 1)} ({SPEED / pace:.3g} atom-steps/s a core"
         + (")" if pace != 1 else ", not measured yet)"),

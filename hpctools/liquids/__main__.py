@@ -47,7 +47,7 @@ hpctools/data/liquids/design.toml for an example.
 
 OBSERVE = """Measure a trajectory and write its record: S(k), F_s(k,t), g(r), MSD, energies and their errors.
 
-    mpiexec -n 4 python -m hpctools.liquids observe results/liquids/work/NAME/trajectory.gsd record.h5
+    mpiexec -n 4 python -m hpctools.liquids observe results/liquids/runs/NAME/trajectory.gsd record.h5
 
 Each rank reads its share of the frames; the record is the same for any number of ranks. It lacks what only the run
 knows (potential, seed, equilibration, flags).
@@ -63,7 +63,7 @@ def _parser(command: str, text: str) -> argparse.ArgumentParser:
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wall-time", type=float, metavar="MIN", help="stop cleanly after this time [min]")
-    parser.add_argument("--keep", action="store_true", help="keep the trajectory of a finished state in OUT/work/NAME")
+    parser.add_argument("--keep", action="store_true", help="keep the trajectory of a finished state in OUT/runs/NAME")
     parser.add_argument("--retry", action="store_true", help="try states again that failed before")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S",
                         help="a kill loses at most this much work [s] (default 60)")

@@ -230,7 +230,7 @@ def test_a_campaign_is_made_once_and_shown(tmp_path, short, capsys):
     assert main(["campaign", str(design), "--out", str(out)]) == COMPLETE
     text = capsys.readouterr().out
     assert "finished SiO2_fast_n60_s1: 2 of 2 glasses" in text and "complete: all 2 glasses" in text
-    work = out / "work/SiO2_fast_n60_s1"
+    work = out / "runs/SiO2_fast_n60_s1"
     assert {path.name for path in work.iterdir()} == {
         "job.toml", "lock", "log.lammps", "production.lammpstrj.gz", "quench.lammpstrj.gz", "state.json", "thermo.txt",
         "three_body.nb3b"}

@@ -95,7 +95,7 @@ def test_stops_and_goes_on_in_every_stage(tmp_path):
 def test_goes_on_after_kill_9_at_five_random_times(tmp_path):
     settings = {**SMALL, "particles": 400, "production_time": 150.0, "frames_per_decade": 6}
     state = State(**settings)
-    work = tmp_path / "work" / state.name
+    work = tmp_path / "runs" / state.name
     rng = random.Random(8)
     kills = 0
     while kills < 5:
@@ -134,7 +134,7 @@ def test_wall_time_stops_with_75_and_the_same_command_goes_on(tmp_path):
     assert stopped.returncode == 75, stopped.stderr
     assert "run the same command again" in stopped.stdout
     state = State(**settings)
-    done = checkpoint.load_any(tmp_path / "work" / state.name / CHECKPOINT)
+    done = checkpoint.load_any(tmp_path / "runs" / state.name / CHECKPOINT)
     assert done is not None and done.steps > 0
 
 

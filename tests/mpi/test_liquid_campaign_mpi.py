@@ -39,7 +39,7 @@ def test_three_ranks_share_the_states(campaign, tmp_path):
         f"WCA-rho1.2-T{t}-N200-seed{s}" for t in ("1.5", "2") for s in (1, 2))
     library = Library.load(tmp_path / "library")
     assert [entry.state for entry in library.entries] == [("WCA", 1.2, 1.5)] * 2 + [("WCA", 1.2, 2.0)] * 2
-    assert not list((tmp_path / "library/work").iterdir())
+    assert not list((tmp_path / "library/runs").iterdir())
     one, other = (entry.record.attributes["potential_energy"] for entry in library.entries[:2])
     assert one != other, "seeds must be independent"
     code, text = campaign(3, "--out", "library")

@@ -42,7 +42,7 @@ def design(tmp_path: Path) -> Path:
 
 
 def begun(out: Path) -> int:
-    return len(list(out.glob("work/*/state.json")))
+    return len(list(out.glob("runs/*/state.json")))
 
 
 def check(out: Path) -> None:
@@ -53,7 +53,7 @@ def check(out: Path) -> None:
     for r in found:
         assert r.attributes["steps"] == STEPS
         np.testing.assert_allclose(r.data["thermo"][:, 0], np.arange(1, STEPS // 100 + 1) * 0.1, rtol=1e-6)
-    resumed = [path.read_text().count("read_restart") for path in out.glob("work/*/log.lammps")]
+    resumed = [path.read_text().count("read_restart") for path in out.glob("runs/*/log.lammps")]
     assert len(resumed) == 4 and max(resumed) >= 1
 
 

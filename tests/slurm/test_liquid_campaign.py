@@ -41,7 +41,7 @@ def records(design: Path, out: Path) -> list[Record]:
 
 
 def begun(out: Path) -> int:
-    return len(list(out.glob("work/*/trajectory.gsd")))
+    return len(list(out.glob("runs/*/trajectory.gsd")))
 
 
 def test_batch_script_stops_at_a_signal_and_goes_on(cluster: Cluster, design: Path, tmp_path: Path):
