@@ -163,6 +163,11 @@ def _scan(
         inv_t = 1.0 / t
         inv_tf = 1.0 / (t - sum_p)
         log0 = ln_a + ax * inv_t + bx * inv_tf
+        if heating and segment > 0 and rate[segment - 1] == 0.0:
+            # cooling landed on the hold with ever shorter steps, over which slow modes counted as frozen
+            sum_kp = 0.0
+            for m in range(n_modes):
+                sum_kp += weights[m] * rates[m] * (p[m] + t if m < lo else p[m])
         if heating:
             tf_limit = t - sum_p
             # glass frozen at the shortest step of the tables is heated at once to where its fastest mode moves

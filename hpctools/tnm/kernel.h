@@ -265,6 +265,14 @@ TNM_FUNCTION void scan(
         double inv_t = 1.0 / t;
         double inv_tf = 1.0 / (t - sum_p);
         double log0 = ln_a + ax * inv_t + bx * inv_tf;
+        if (heating && segment > 0 && rate[segment - 1] == 0.0) {
+            // cooling landed on the hold with ever shorter steps, over which slow modes counted as frozen
+            sum_kp = 0.0;
+            for (int m = 0; m < n_modes; m++) {
+                const double now = m < lo ? p[TNM_PLACE(m)] + t : p[TNM_PLACE(m)];
+                sum_kp += weight(table, row, m) * rate_constant(table, row, m) * now;
+            }
+        }
         if (heating) {
             tf_limit = t - sum_p;
             // glass frozen at the shortest step of the tables is heated at once to where its fastest mode moves

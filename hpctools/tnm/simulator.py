@@ -97,19 +97,26 @@ class Windows:
         return signal
 
 
-def _ln_tau_ends(parameters: NDArray[np.float64], program: Program) -> tuple[NDArray[Any], NDArray[Any]]:
+def ln_tau_ends(parameters: NDArray[np.float64], heating: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
     """ln τ (n,) above which a heating scan is flat glass, and below which it is flat liquid, to about 2e-5.
+
+    heating: rates of the heating scans, K/s.
 
     In the glass the fastest relaxation left gives CpN ~ (w₀/(x q τ))**β; in the liquid CpN - 1 is governed by the
     second moment of the distribution of relaxation times, Γ(2/β)/Γ(1/β).
     """
     ln_a, dh, x, beta = parameters.T
     width = transition_width(ln_a, dh)
-    heating = np.array(program.heating_rates) / 60
     glass = np.log(width / (x * heating.min())) + 3.0 + 11.5 / beta
     # a runaway glass lags the further the less T moves it
     liquid = np.log(width / heating.max()) - 7.0 - 2.6 / beta - 2.4 * beta / x
     return glass, liquid
+
+
+def deep_glass(parameters: NDArray[np.float64], heating: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ln τ (n,) beyond which cooling may stop, for heating scans at these rates (K/s)."""
+    sharpness = parameters[:, 3] / parameters[:, 2]
+    return ln_tau_ends(parameters, heating)[0] + np.clip(3.0 * (sharpness - 0.5), *DEEPER)
 
 
 def windows(parameters: ArrayLike, program: Program | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -121,7 +128,7 @@ def windows(parameters: ArrayLike, program: Program | None = None) -> tuple[NDAr
     parameters = check_parameters(parameters)
     program = Program() if program is None else program
     ln_a, dh, x, _ = parameters.T
-    glass, liquid = _ln_tau_ends(parameters, program)
+    glass, liquid = ln_tau_ends(parameters, np.array(program.heating_rates) / 60)
     theta = dh / GAS_CONSTANT
     slowest, fastest = min(program.cooling_rates) / 60, max(program.cooling_rates) / 60
     width = transition_width(ln_a, dh)
@@ -148,11 +155,10 @@ def prepare(parameters: ArrayLike, program: Program, resolution: float = 1.0, fu
     np.cumsum(points * program.scans, out=offset[1:])
     betas, which = np.unique(parameters[:, 3], return_inverse=True)
     change = np.array([CHANGE_COOLING, CHANGE_HEATING]) / resolution
-    sharpness = parameters[:, 3] / parameters[:, 2]
     plan = Plan(
         program.segments(), program.high, program.grid_low, program.step, change,
         transition_width(parameters[:, 0], parameters[:, 1]),
-        _ln_tau_ends(parameters, program)[0] + np.clip(3.0 * (sharpness - 0.5), *DEEPER),
+        deep_glass(parameters, np.array(program.heating_rates) / 60),
     )  # fmt: skip
     return Job(parameters, stack_tables(betas, min(1.0, resolution**-0.5)), which, plan, start, points, offset)
 

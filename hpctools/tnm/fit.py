@@ -1,0 +1,471 @@
+"""Refinement: Levenberg-Marquardt on the simulator, all scans of a sample together.
+
+Unknowns: T100 (K), ln Δh*, x, β, and, switched on by name, what an instrument adds (curves.py): `gain`, `offset` and
+`tilt` of each scan, `shift` (K) and `lag` (s) of all. T100, where τ = 100 s, and Δh* are nearly uncorrelated, ln A and
+Δh* are not (-0.9998); ln A = ln 100 - Δh*/(R T100).
+
+The noise of a DSC is correlated: residuals are whitened as a first-order autoregressive process of correlation length
+ℓ, w_i = (r_i - ρ r_(i-1))/√(1 - ρ²), ρ = exp(-ΔT/ℓ), which is generalised least squares for exponential correlation.
+σ and ℓ come from the residuals of a first fit unless they are given. Instrument parameters carry Gaussian priors
+(PRIORS), since a shift of the temperature scale is almost a change of ln A.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from .cpu import thread_count
+from .curves import Curves, tables
+from .model import GAS_CONSTANT, LN_TAU_REFERENCE, PARAMETER_NAMES, reference_temperature
+from .scans import Scan, ScanError, check_levels, check_rates
+from .start import Start, estimate
+
+Array = NDArray[np.float64]
+
+# what an instrument adds: standard deviation of its prior; those of each scan, then those of all
+PRIORS = {"gain": 0.03, "offset": 0.02, "tilt": 0.02, "shift": 0.3, "lag": 4.0}
+EACH_SCAN = ("gain", "offset", "tilt")
+LAG_CENTRE, LAG_LIMITS, SHIFT_LIMITS = 4.0, (0.0, 20.0), (-5.0, 5.0)
+# limits of the refinement, wider than the box that networks are trained in
+LOWEST_X, LOWEST_BETA = 0.05, 0.15
+TRAINED = ((2e5, 12e5), (0.2, 1.0), (0.2, 1.0))  # Δh* in J/mol, x, β
+LEAST_NOISE = 3e-4  # of CpN: the simulator's own error
+FIRST_NOISE = 0.01  # until it is known
+STEPS = (0.02, 0.004, 0.005, 0.004)  # of the Jacobian: T100 in w₀, ln Δh*, x, β
+CONVERGED = 0.1  # step of Gauss-Newton, in standard errors, after which it is taken as the last one
+MOST_PASSES = 40
+POOR = 3.0  # χ²/(degrees of freedom) beyond which the model does not describe the data
+
+
+class Noise(NamedTuple):
+    """Standard deviation of CpN and its correlation length, K (0: white)."""
+
+    sigma: float
+    length: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A refined set of parameters.
+
+    parameters (4,): ln A, Δh* in J/mol, x, β; covariance (4, 4), of the same; noise: as used for it; chi2: reduced χ²
+    of the whitened residuals at the noise that was given or seen in the scans themselves (NaN where neither is);
+    rms of the residuals; converged; flags: what to mind, in words; instrument: value and error of each instrument
+    parameter by name, (scans,) or (); curves: fitted CpN of each scan; iterations; evaluations: simulated sets.
+    """
+
+    parameters: Array
+    covariance: Array
+    noise: Noise
+    chi2: float
+    rms: float
+    converged: bool
+    flags: tuple[str, ...]
+    scans: tuple[Scan, ...]
+    curves: tuple[Array, ...]
+    start: Start
+    instrument: dict[str, tuple[Array, Array]] = field(default_factory=dict)
+    iterations: int = 0
+    evaluations: int = 0
+    seconds: float = 0.0
+
+    @property
+    def errors(self) -> Array:
+        """Standard errors (4,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def correlation(self) -> Array:
+        """Correlation matrix (4, 4); zero for a parameter that was held."""
+        errors = self.errors
+        scale = np.where(errors > 0, errors, np.inf)
+        return self.covariance / np.outer(scale, scale)
+
+    @property
+    def t100(self) -> float:
+        """Temperature at which τ = 100 s, K."""
+        return float(reference_temperature(self.parameters[0], self.parameters[1]))
+
+
+def to_internal(parameters: Array) -> Array:
+    """(…, 4) ln A, Δh*, x, β to T100, ln Δh*, x, β."""
+    p = np.asarray(parameters, float)
+    return np.stack([reference_temperature(p[..., 0], p[..., 1]), np.log(p[..., 1]), p[..., 2], p[..., 3]], -1)
+
+
+def from_internal(values: Array) -> Array:
+    """The inverse of to_internal."""
+    dh = np.exp(values[..., 1])
+    ln_a = LN_TAU_REFERENCE - dh / (GAS_CONSTANT * values[..., 0])
+    return np.stack([ln_a, dh, values[..., 2], values[..., 3]], -1)
+
+
+def outer_jacobian(values: Array) -> Array:
+    """∂(ln A, Δh*, x, β)/∂(T100, ln Δh*, x, β), (4, 4)."""
+    dh = np.exp(values[1])
+    j = np.eye(4)
+    j[0, 0] = dh / (GAS_CONSTANT * values[0] ** 2)
+    j[0, 1] = -dh / (GAS_CONSTANT * values[0])
+    j[1, 1] = dh
+    return j
+
+
+@njit(cache=True, nogil=True)
+def whiten(rows, temperature, offset, length):
+    """Rows (n, points) in place: what is new at each point of noise with exponential correlation."""
+    for s in range(offset.size - 1):
+        for i in range(offset[s + 1] - 1, offset[s], -1):
+            rho = np.exp(-(temperature[i] - temperature[i - 1]) / length) if length > 0.0 else 0.0
+            scale = 1.0 / np.sqrt(1.0 - rho * rho)
+            for k in range(rows.shape[0]):
+                rows[k, i] = (rows[k, i] - rho * rows[k, i - 1]) * scale
+
+
+class Problem:
+    """Residuals and Jacobian of a set of scans, with the instrument parameters that are switched on."""
+
+    def __init__(self, scans: Sequence[Scan], nuisance: Sequence[str] = (), dh: float | None = None) -> None:
+        for name in nuisance:
+            if name not in PRIORS:
+                raise ScanError("nuisance", f"{name!r} is unknown; expected {', '.join(PRIORS)}")
+        self.curves = Curves(scans)
+        self.data = np.concatenate([s.cpn for s in scans])
+        self.dh = dh
+        n = len(scans)
+        self.columns: list[tuple[str, int]] = [
+            *((name, k) for name in EACH_SCAN if name in nuisance for k in range(n)),
+            *((name, -1) for name in ("shift", "lag") if name in nuisance),
+        ]
+        self.size = 4 + len(self.columns)
+        self.evaluations = 0
+        t, offset = self.curves.temperature, self.curves.offset
+        span = np.concatenate([
+            2 * (t[a:b] - t[a]) / (t[b - 1] - t[a]) - 1 for a, b in zip(offset[:-1], offset[1:], strict=True)
+        ])
+        self._span = span
+        low, high = np.full(self.size, -np.inf), np.full(self.size, np.inf)
+        low[0], low[2:4], high[2:4] = 10.0, (LOWEST_X, LOWEST_BETA), 1.0
+        low[1], high[1] = np.log(1e4), np.log(1e7)
+        self.centre, self.prior = np.zeros(self.size), np.full(self.size, np.inf)
+        for i, (name, _) in enumerate(self.columns, 4):
+            self.prior[i] = PRIORS[name]
+            if name == "lag":
+                self.centre[i], (low[i], high[i]) = LAG_CENTRE, LAG_LIMITS
+            if name == "shift":
+                low[i], high[i] = SHIFT_LIMITS
+        self.low, self.high = low, high
+
+    def initial(self, parameters: Array) -> Array:
+        """Internal values (size,) at a parameter set, instrument parameters at their priors' centres."""
+        values = self.centre.copy()
+        values[:4] = to_internal(parameters)
+        if self.dh is not None:
+            values[1] = np.log(self.dh)
+        return np.clip(values, self.low, self.high)
+
+    def _instrument(self, values: Array) -> tuple[Array, Array, Array, float, float]:
+        """Gain, offset, tilt (scans,), shift, lag."""
+        found = {name: np.zeros(len(self.curves)) for name in EACH_SCAN}
+        common = {"shift": 0.0, "lag": 0.0}
+        for (name, k), value in zip(self.columns, values[4:], strict=True):
+            if k < 0:
+                common[name] = float(value)
+            else:
+                found[name][k] = value
+        return 1 + found["gain"], found["offset"], found["tilt"], common["shift"], common["lag"]
+
+    def _seen(self, curve: Array, gain: Array, offset: Array, tilt: Array) -> Array:
+        """Curves (…, points) as the instrument shows them."""
+        counts = np.diff(self.curves.offset)
+        return curve * np.repeat(gain, counts) + np.repeat(offset, counts) + np.repeat(tilt, counts) * self._span
+
+    def model(self, values: Array, resolution: float = 1.0) -> Array:
+        """What the instrument shows, (points,)."""
+        gain, offset, tilt, shift, lag = self._instrument(values)
+        curve, _, _ = self.curves.evaluate(from_internal(values[None, :4]), lag, shift, resolution)
+        self.evaluations += 1
+        return self._seen(curve[0], gain, offset, tilt)
+
+    def linearise(self, values: Array, resolution: float = 1.0) -> tuple[Array, Array]:
+        """Model (points,) and its derivatives (size, points)."""
+        gain, offset, tilt, shift, lag = self._instrument(values)
+        dh = np.exp(values[1])
+        steps = np.array(STEPS)
+        steps[0] *= GAS_CONSTANT * values[0] ** 2 / dh
+        steps[2:] *= np.where(values[2:4] + steps[2:] > 1.0, -1.0, 1.0)
+        points = np.repeat(values[None, :4], 5, axis=0)
+        points[1:] += np.diag(steps)
+        if self.dh is not None:
+            points = points[[0, 1, 3, 4]]
+        parameters = from_internal(points)
+        stack = tables(parameters[[0, -1], 3], resolution), np.array([0] * (len(points) - 1) + [1], np.int64)
+        curve, slope, by_lag = self.curves.evaluate(parameters, lag, shift, resolution, stack)
+        self.evaluations += len(points)
+        jacobian = np.zeros((self.size, self.data.size))
+        counts = np.diff(self.curves.offset)
+        gains = np.repeat(gain, counts)
+        moved = [0, 1, 2, 3] if self.dh is None else [0, 2, 3]
+        for row, j in enumerate(moved, 1):
+            jacobian[j] = gains * (curve[row] - curve[0]) / steps[j]
+        for i, (name, k) in enumerate(self.columns, 4):
+            if name == "shift":
+                jacobian[i] = -gains * slope
+            elif name == "lag":
+                jacobian[i] = gains * by_lag
+            else:
+                part = self.curves.part(k)
+                jacobian[i, part] = {"gain": curve[0, part], "offset": 1.0, "tilt": self._span[part]}[name]
+        return self._seen(curve[0], gain, offset, tilt), jacobian
+
+    def whitened(self, rows: Array, noise: Noise) -> Array:
+        """Rows (n, points) of residuals or derivatives as independent numbers of unit variance."""
+        out = np.ascontiguousarray(rows) / noise.sigma
+        whiten(out, self.curves.temperature, self.curves.offset, noise.length)
+        return out
+
+    def cost(self, values: Array, model: Array, noise: Noise) -> float:
+        """Sum of squares, priors included; infinite where the model failed."""
+        if not np.isfinite(model).all():
+            return np.inf
+        rest = self.whitened((self.data - model)[None], noise)[0]
+        return float(rest @ rest + np.sum(((values - self.centre) / self.prior) ** 2))
+
+
+class _State(NamedTuple):
+    values: Array
+    model: Array
+    hessian: Array  # of half the sum of squares
+    converged: bool
+    passes: int
+
+
+def _minimise(problem: Problem, values: Array, noise: Noise, most: int, resolution: float = 1.0) -> _State:
+    """Levenberg-Marquardt with limits: what sits at one and is pushed outwards is held there."""
+    damping = 1e-3
+    model, jacobian = problem.linearise(values, resolution)
+    cost = problem.cost(values, model, noise)
+    converged = False
+    hessian = np.eye(problem.size)
+    passes = 0
+    while passes < most:
+        passes += 1
+        rows = problem.whitened(np.vstack([jacobian, (problem.data - model)[None]]), noise)
+        weight = 1 / problem.prior**2
+        hessian = rows[:-1] @ rows[:-1].T + np.diag(weight)
+        gradient = rows[:-1] @ rows[-1] - weight * (values - problem.centre)
+        if not np.isfinite(hessian).all():
+            break
+        fixed = ((values <= problem.low) & (gradient < 0)) | ((values >= problem.high) & (gradient > 0))
+        if problem.dh is not None:
+            fixed[1] = True
+        free = np.flatnonzero(~fixed)
+        h, g = hessian[np.ix_(free, free)], gradient[free]
+        scale = np.sqrt(np.maximum(np.diag(h), 1e-300))
+        # what Gauss-Newton would still gain, against the size of the residuals
+        newton = np.linalg.lstsq(h / np.outer(scale, scale), g / scale, rcond=1e-13)[0]
+        size = max(cost / problem.data.size, (LEAST_NOISE / noise.sigma) ** 2)
+        if np.sqrt(max(0.0, float(newton @ (g / scale))) / size) < CONVERGED:
+            converged = True
+            values = values.copy()
+            values[free] += newton / scale
+            values = np.clip(values, problem.low, problem.high)
+            model = problem.model(values, resolution)
+            break
+        accepted = False
+        for _ in range(12):
+            step = np.linalg.solve(h / np.outer(scale, scale) + damping * np.eye(len(free)), g / scale) / scale
+            trial = values.copy()
+            trial[free] += _limited(step, values, free)
+            trial = np.clip(trial, problem.low, problem.high)
+            new_model, new_jacobian = problem.linearise(trial, resolution)
+            new_cost = problem.cost(trial, new_model, noise)
+            if new_cost < cost * (1 + 1e-9):
+                accepted = True
+                break
+            damping *= 6.0
+        if not accepted:
+            converged = bool(np.sqrt(max(0.0, float(newton @ (g / scale))) / size) < 5 * CONVERGED)
+            break
+        values, model, jacobian, cost = trial, new_model, new_jacobian, new_cost
+        damping = max(1e-9, damping / 6.0)
+    return _State(values, model, hessian, converged, passes)
+
+
+def _limited(step: Array, values: Array, free: NDArray[np.int64]) -> Array:
+    """The step, shortened to what the linear model can be trusted for."""
+    dh = np.exp(values[1])
+    width = GAS_CONSTANT * values[0] ** 2 / dh
+    most = np.full(values.size, np.inf)
+    most[:4] = 3.0 * width, 0.25, 0.15, 0.15
+    return step * min(1.0, float(np.min(most[free] / np.maximum(np.abs(step), 1e-300))))
+
+
+def noise_of(residuals: Array, curves: Curves, unknowns: float = 0.0) -> Noise:
+    """Size and correlation length of residuals (points,), whose autocorrelation over neighbours is exp(-ΔT/ℓ)."""
+    products, squares, gaps = [], [], []
+    for k in range(len(curves)):
+        r = residuals[curves.part(k)]
+        products.append(r[1:] * r[:-1])
+        squares.append(0.5 * (r[1:] ** 2 + r[:-1] ** 2))
+        gaps.append(np.diff(curves.temperature[curves.part(k)]))
+    gap = float(np.median(np.concatenate(gaps)))
+    n = residuals.size
+    variance = float(residuals @ residuals) / max(1.0, n - unknowns)
+    rho = float(np.sum(np.concatenate(products)) / max(np.sum(np.concatenate(squares)), 1e-300))
+    rho = min(max(rho + (1 + 3 * rho) / n * len(curves), 0.0), 0.98)  # bias of short series
+    length = -gap / np.log(rho) if rho > 0.1 else 0.0
+    return Noise(max(float(np.sqrt(variance)), LEAST_NOISE), length)
+
+
+def seen_noise(scans: Sequence[Scan]) -> float:
+    """Noise (of CpN) that the scans state, or NaN: a measure that does not depend on the model."""
+    stated = [one.noise for one in scans if one.noise is not None]
+    return float(np.sqrt(np.mean(np.square(stated)))) if len(stated) == len(scans) and stated else float("nan")
+
+
+def refine(
+    scans: Sequence[Scan],
+    start: Start,
+    nuisance: Sequence[str] = (),
+    noise: Noise | float | None = None,
+    dh: float | None = None,
+    resolution: float = 1.0,
+) -> Result:
+    """Refine a start (see fit)."""
+    began = time.perf_counter()
+    problem = Problem(scans, nuisance, dh)
+    given = noise if isinstance(noise, Noise) else None if noise is None else Noise(float(noise), 0.0)
+    used = given or Noise(FIRST_NOISE, 0.0)
+    best: _State | None = None
+    passes = 0
+    for candidate in start.candidates:
+        state = _minimise(problem, problem.initial(candidate), used, MOST_PASSES, resolution)
+        passes += state.passes
+        if best is None or problem.cost(state.values, state.model, used) < problem.cost(best.values, best.model, used):
+            best = state
+        rms = float(np.sqrt(np.mean((problem.data - best.model) ** 2)))
+        if best.converged and rms < max(2.5 * _roughness(problem), 3 * LEAST_NOISE):
+            break
+    assert best is not None
+    if given is None:
+        # the noise as the residuals show it, then once more with the right weights
+        used = noise_of(problem.data - best.model, problem.curves, problem.size)
+        state = _minimise(problem, best.values, used, MOST_PASSES, resolution)
+        passes += state.passes
+        best = state if np.isfinite(state.model).all() else best
+        used = noise_of(problem.data - best.model, problem.curves, problem.size)
+    return _result(problem, best, used, start, passes, time.perf_counter() - began)
+
+
+def _roughness(problem: Problem) -> float:
+    """Noise of the data from third differences, which see little of the curve."""
+    weights = np.array([1.0, -3.0, 3.0, -1.0]) / np.sqrt(20.0)
+    parts = [np.convolve(problem.data[problem.curves.part(k)], weights, "valid") for k in range(len(problem.curves))]
+    return float(1.4826 * np.median(np.abs(np.concatenate(parts))))
+
+
+def _result(problem: Problem, state: _State, noise: Noise, start: Start, passes: int, seconds: float) -> Result:
+    values = state.values
+    # a parameter at its limit has no error bar of its own
+    edge = (values <= problem.low) | (values >= problem.high)
+    if problem.dh is not None:
+        edge[1] = True
+    free = np.flatnonzero(~edge)
+    inner = np.zeros((problem.size, problem.size))
+    inner[np.ix_(free, free)] = np.linalg.pinv(state.hessian[np.ix_(free, free)], rcond=1e-15, hermitian=True)
+    outer = outer_jacobian(values)
+    covariance = outer @ inner[:4, :4] @ outer.T
+    parameters = from_internal(values[:4])
+    residuals = problem.data - state.model
+    rms = float(np.sqrt(np.mean(residuals**2)))
+    seen = seen_noise(problem.curves.scans)
+    chi2 = float("nan")
+    if seen == seen:
+        chi2 = float(residuals @ residuals) / max(seen, LEAST_NOISE) ** 2 / max(1, residuals.size - problem.size)
+    instrument: dict[str, tuple[list[float], list[float]]] = {}
+    for i, (name, _) in enumerate(problem.columns, 4):
+        entry = instrument.setdefault(name, ([], []))
+        entry[0].append(float(values[i]))
+        entry[1].append(float(np.sqrt(inner[i, i])))
+    flags = []
+    if not state.converged:
+        flags.append("not converged")
+    if chi2 > POOR:
+        flags.append(f"poor fit: reduced χ² {chi2:.1f}")
+    for j, name in ((2, "x"), (3, "β")):
+        if edge[j]:
+            flags.append(f"{name} at its limit {values[j]:g}")
+    if _outside(parameters):
+        flags.append("outside the trained box")
+    return Result(
+        parameters, covariance, noise, chi2, rms, state.converged, tuple(flags), problem.curves.scans,
+        tuple(state.model[problem.curves.part(k)] for k in range(len(problem.curves))), start,
+        {name: (np.array(v), np.array(e)) for name, (v, e) in instrument.items()}, passes, problem.evaluations, seconds,
+    )  # fmt: skip
+
+
+def _outside(parameters: Array) -> bool:
+    return any(
+        not low <= value <= high for value, (low, high) in zip(parameters[1:], TRAINED, strict=True)
+    )
+
+
+def fit(
+    scans: Sequence[Scan],
+    nuisance: Sequence[str] = (),
+    *,
+    start: ArrayLike | Start | None = None,
+    noise: Noise | float | None = None,
+    dh: float | None = None,
+    resolution: float = 1.0,
+) -> Result:
+    """Parameters of the TNM model from heating scans, all of them together.
+
+    scans: hpctools.tnm.scans.scan(…), each with its own program; nuisance: instrument parameters to fit besides, of
+    gain, offset, tilt, shift, lag; start: (4,) ln A, Δh* (J/mol), x, β, else the estimate of hpctools.tnm.start;
+    noise: standard deviation of CpN (white), or Noise(sigma, correlation length), else both from the residuals;
+    dh: Δh* in J/mol where it is known; resolution: finer steps of the simulator above 1.
+
+    Raises ScanError, with the scan's name and the reason, for scans that no fit should be made of.
+    """
+    scans = tuple(scans)
+    check_rates(scans, dh is not None)
+    check_levels(scans)
+    if start is None:
+        start = estimate(scans, dh)
+    elif not isinstance(start, Start):
+        values = np.asarray(start, float)
+        if values.shape != (4,) or not np.isfinite(values).all():
+            raise ScanError("start", f"found {start!r}; expected four numbers ln A, Δh* in J/mol, x, β")
+        start = Start(values[None], "given")
+    return refine(scans, start, nuisance, noise, dh, resolution)
+
+
+def fit_many(
+    samples: Sequence[Sequence[Scan]], nuisance: Sequence[str] = (), threads: int | None = None, **options: object
+) -> list[Result | ScanError]:
+    """`fit` of many samples on all threads (HPCTOOLS_THREADS, else the CPUs of this process); errors in their places."""
+
+    def one(scans: Sequence[Scan]) -> Result | ScanError:
+        try:
+            return fit(scans, nuisance, **options)  # type: ignore[arg-type]
+        except ScanError as error:
+            return error
+
+    threads = threads or min(thread_count(), os.cpu_count() or 1)
+    if threads == 1:
+        return [one(scans) for scans in samples]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(one, samples))
+
+
+NAMES = PARAMETER_NAMES
