@@ -129,11 +129,13 @@ class Curves:
         shift: float = 0.0,
         resolution: float = 1.0,
         stack: tuple[TableStack, NDArray[np.int64]] | None = None,
+        slopes: bool = False,
     ) -> tuple[Array, Array, Array]:
         """CpN of parameter sets (k, 4) at the measured temperatures.
 
-        lag in s, shift in K: reading minus true temperature. Returns values (k, points); and of the first set its
-        derivatives by temperature (points,), per K, and by the lag (points,), per s.
+        lag in s, shift in K: reading minus true temperature; stack: tables and the table of each set, if made already.
+        Returns values (k, points); and, where slopes are wanted, of the first set its derivatives by temperature
+        (points,), per K, and by the lag (points,), per s.
         """
         if stack is None:
             betas, which = np.unique(parameters[:, 3], return_inverse=True)
@@ -169,7 +171,7 @@ class Curves:
                     signal = lagged(signal, step, length)
                 derivative = slope[part] if i == 0 else unused[: len(t)]
                 _interpolate(signal, low, step, t, value[i, part], derivative)
-                if i == 0:
+                if i == 0 and slopes:
                     # L z' + z = -C_lag' for z = ∂C_lag/∂L; without a lag z = -C'
                     rate = np.gradient(signal, step)
                     answer = -(lagged(rate, step, length) if length > 0.02 * step else rate)

@@ -146,6 +146,7 @@ class Problem:
             *((name, -1) for name in ("shift", "lag") if name in nuisance),
         ]
         self.size = 4 + len(self.columns)
+        self.slopes = "lag" in nuisance or "shift" in nuisance
         self.evaluations = 0
         t, offset = self.curves.temperature, self.curves.offset
         span = np.concatenate([
@@ -208,7 +209,7 @@ class Problem:
             points = points[[0, 1, 3, 4]]
         parameters = from_internal(points)
         stack = tables(parameters[[0, -1], 3], resolution), np.array([0] * (len(points) - 1) + [1], np.int64)
-        curve, slope, by_lag = self.curves.evaluate(parameters, lag, shift, resolution, stack)
+        curve, slope, by_lag = self.curves.evaluate(parameters, lag, shift, resolution, stack, self.slopes)
         self.evaluations += len(points)
         jacobian = np.zeros((self.size, self.data.size))
         counts = np.diff(self.curves.offset)

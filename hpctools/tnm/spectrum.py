@@ -225,6 +225,8 @@ def _moments(z, out):
         for n in range(6, 34):
             term *= -z / n
             total += term
+            if abs(term) < 1e-18:
+                break
         out[4] = total
         for j in range(4, 0, -1):
             out[j - 1] = (1.0 - z * out[j]) / j
@@ -243,6 +245,9 @@ def _fill(rates, weights, first_level, rows):
     limits = np.zeros((rows, 2), np.int64)
     full = np.empty(NODES)
     half = np.empty(NODES)
+    below = np.empty((rates.size, NODES))  # moments of half the step: those of the row before
+    for m in range(rates.size):
+        _moments(0.5 * rates[m] * 2.0**first_level, below[m])
     for row in range(rows):
         scale = 2.0 ** (first_level + row)
         lo = np.searchsorted(rates, Z_FROZEN / scale)
@@ -253,7 +258,8 @@ def _fill(rates, weights, first_level, rows):
             z = rates[m] * scale
             w = weights[m]
             e[row, m] = _moments(z, full)
-            _moments(0.5 * z, half)
+            half[:] = below[m]
+            below[m] = full
             part = 0.5
             for j in range(NODES):
                 g[row, j, m] = full[j]

@@ -100,15 +100,14 @@ def estimate(scans: Sequence[Scan], dh: float | None = None) -> Start:
     energy = activation_energy(scans, tf) if dh is None else dh
     plain = [k for k, s in enumerate(scans) if not s.annealed] or list(range(len(scans)))
     reference = plain[int(np.argmin([abs(np.log(scans[k].cooling_rate / scans[k].heating_rate)) for k in plain]))]
-    found = _compare(scans, plain, plain.index(reference), tf[reference], energy)[:1]
-    others = []
+    found: list[tuple[float, Array]] = []
     for stretch in (1.0,) if dh is not None else STRETCH:
-        others += _compare(scans, plain, plain.index(reference), tf[reference], energy * stretch)
+        found += _compare(scans, plain, plain.index(reference), tf[reference], energy * stretch)
     # the law's own Δh* first: it is right to a few per cent unless the scans are distorted
-    found += sorted(others, key=lambda entry: entry[0])
+    found.sort(key=lambda entry: (abs(np.log(entry[1][1] / energy)) > 1e-9, entry[0]))
+    found[1:] = sorted(found[1:], key=lambda entry: entry[0])
     candidates = np.array([entry[1] for entry in found])
-    new = [k for k in range(len(candidates)) if not (candidates[:k] == candidates[k]).all(1).any()]
-    return Start(candidates[new[:STARTS]], "cooling-rate law and table")
+    return Start(candidates[:STARTS], "cooling-rate law and table")
 
 
 def _compare(scans: Sequence[Scan], plain: list[int], place: int, tf: float, dh: float) -> list[tuple[float, Array]]:
