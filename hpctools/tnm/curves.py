@@ -1,6 +1,6 @@
 """Model curves at measured temperatures: the simulator seen through an instrument.
 
-    measured(T) = gain · C_lag(T - shift) + offset + tilt · (2 (T - T_first)/(T_last - T_first) - 1)
+    measured(T) = (1 + gain + gain-tilt · s) C_lag(T - shift) + offset + tilt · s,   s = -1 … 1 along the scan
     L dC_lag/dT + C_lag = CpN(T),   L = heating rate · lag                    (first-order thermal lag)
 
 Each scan is simulated with its own program, from its last equilibrium through every ramp and hold.

@@ -1,7 +1,7 @@
 """Refinement: Levenberg-Marquardt on the simulator, all scans of a sample together.
 
-Unknowns: T100 (K), ln Δh*, x, β, and, switched on by name, what an instrument adds (curves.py): `gain`, `offset` and
-`tilt` of each scan, `shift` (K) and `lag` (s) of all. T100, where τ = 100 s, and Δh* are nearly uncorrelated, ln A and
+Unknowns: T100 (K), ln Δh*, x, β, and, switched on by name, what an instrument adds (curves.py): `gain`, `offset`,
+`tilt` and `gain-tilt` of each scan, `shift` (K) and `lag` (s) of all. T100, where τ = 100 s, and Δh* are nearly uncorrelated, ln A and
 Δh* are not (-0.9998); ln A = ln 100 - Δh*/(R T100).
 
 The noise of a DSC is correlated: residuals are whitened as a first-order autoregressive process of correlation length
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -32,8 +32,10 @@ from .start import Start, estimate
 Array = NDArray[np.float64]
 
 # what an instrument adds: standard deviation of its prior; those of each scan, then those of all
-PRIORS = {"gain": 0.03, "offset": 0.02, "tilt": 0.02, "shift": 0.3, "lag": 4.0}
-EACH_SCAN = ("gain", "offset", "tilt")
+PRIORS = {"gain": 0.03, "offset": 0.02, "tilt": 0.02, "gain-tilt": 0.02, "shift": 0.3, "lag": 4.0}
+EACH_SCAN = ("gain", "offset", "tilt", "gain-tilt")
+# what lines through glass and liquid windows may have got wrong: nearly free
+LINES = {"gain": 0.1, "offset": 0.05, "tilt": 0.05, "gain-tilt": 0.1}
 LAG_CENTRE, LAG_LIMITS, SHIFT_LIMITS = 4.0, (0.0, 20.0), (-5.0, 5.0)
 # limits of the refinement, wider than the box that networks are trained in
 LOWEST_X, LOWEST_BETA = 0.05, 0.15
@@ -44,6 +46,10 @@ STEPS = (0.02, 0.004, 0.005, 0.004)  # of the Jacobian: T100 in w₀, ln Δh*, x
 CONVERGED = 0.1  # step of Gauss-Newton, in standard errors, after which it is taken as the last one
 MOST_PASSES = 40
 POOR = 3.0  # χ²/(degrees of freedom) beyond which the model does not describe the data
+
+
+# names of instrument parameters to fit, or standard deviations of their priors by name
+Nuisance = Sequence[str] | Mapping[str, float]
 
 
 class Noise(NamedTuple):
@@ -133,7 +139,7 @@ def whiten(rows, temperature, offset, length):
 class Problem:
     """Residuals and Jacobian of a set of scans, with the instrument parameters that are switched on."""
 
-    def __init__(self, scans: Sequence[Scan], nuisance: Sequence[str] = (), dh: float | None = None) -> None:
+    def __init__(self, scans: Sequence[Scan], nuisance: Nuisance = (), dh: float | None = None) -> None:
         for name in nuisance:
             if name not in PRIORS:
                 raise ScanError("nuisance", f"{name!r} is unknown; expected {', '.join(PRIORS)}")
@@ -158,7 +164,7 @@ class Problem:
         low[1], high[1] = np.log(1e4), np.log(1e7)
         self.centre, self.prior = np.zeros(self.size), np.full(self.size, np.inf)
         for i, (name, _) in enumerate(self.columns, 4):
-            self.prior[i] = PRIORS[name]
+            self.prior[i] = nuisance[name] if isinstance(nuisance, Mapping) else PRIORS[name]
             if name == "lag":
                 self.centre[i], (low[i], high[i]) = LAG_CENTRE, LAG_LIMITS
             if name == "shift":
@@ -173,8 +179,8 @@ class Problem:
             values[1] = np.log(self.dh)
         return np.clip(values, self.low, self.high)
 
-    def _instrument(self, values: Array) -> tuple[Array, Array, Array, float, float]:
-        """Gain, offset, tilt (scans,), shift, lag."""
+    def _instrument(self, values: Array) -> tuple[Array, Array, float, float]:
+        """Gain and offset at each point, shift, lag."""
         found = {name: np.zeros(len(self.curves)) for name in EACH_SCAN}
         common = {"shift": 0.0, "lag": 0.0}
         for (name, k), value in zip(self.columns, values[4:], strict=True):
@@ -182,23 +188,20 @@ class Problem:
                 common[name] = float(value)
             else:
                 found[name][k] = value
-        return 1 + found["gain"], found["offset"], found["tilt"], common["shift"], common["lag"]
-
-    def _seen(self, curve: Array, gain: Array, offset: Array, tilt: Array) -> Array:
-        """Curves (…, points) as the instrument shows them."""
         counts = np.diff(self.curves.offset)
-        return curve * np.repeat(gain, counts) + np.repeat(offset, counts) + np.repeat(tilt, counts) * self._span
+        gain, offset, tilt, gain_tilt = (np.repeat(found[name], counts) for name in EACH_SCAN)
+        return 1 + gain + gain_tilt * self._span, offset + tilt * self._span, common["shift"], common["lag"]
 
     def model(self, values: Array, resolution: float = 1.0) -> Array:
         """What the instrument shows, (points,)."""
-        gain, offset, tilt, shift, lag = self._instrument(values)
+        gain, offset, shift, lag = self._instrument(values)
         curve, _, _ = self.curves.evaluate(from_internal(values[None, :4]), lag, shift, resolution)
         self.evaluations += 1
-        return self._seen(curve[0], gain, offset, tilt)
+        return np.asarray(curve[0] * gain + offset)
 
     def linearise(self, values: Array, resolution: float = 1.0) -> tuple[Array, Array]:
         """Model (points,) and its derivatives (size, points)."""
-        gain, offset, tilt, shift, lag = self._instrument(values)
+        gain, offset, shift, lag = self._instrument(values)
         dh = np.exp(values[1])
         steps = np.array(STEPS)
         steps[0] *= GAS_CONSTANT * values[0] ** 2 / dh
@@ -212,20 +215,19 @@ class Problem:
         curve, slope, by_lag = self.curves.evaluate(parameters, lag, shift, resolution, stack, self.slopes)
         self.evaluations += len(points)
         jacobian = np.zeros((self.size, self.data.size))
-        counts = np.diff(self.curves.offset)
-        gains = np.repeat(gain, counts)
         moved = [0, 1, 2, 3] if self.dh is None else [0, 2, 3]
         for row, j in enumerate(moved, 1):
-            jacobian[j] = gains * (curve[row] - curve[0]) / steps[j]
+            jacobian[j] = gain * (curve[row] - curve[0]) / steps[j]
         for i, (name, k) in enumerate(self.columns, 4):
             if name == "shift":
-                jacobian[i] = -gains * slope
+                jacobian[i] = -gain * slope
             elif name == "lag":
-                jacobian[i] = gains * by_lag
+                jacobian[i] = gain * by_lag
             else:
                 part = self.curves.part(k)
-                jacobian[i, part] = {"gain": curve[0, part], "offset": 1.0, "tilt": self._span[part]}[name]
-        return self._seen(curve[0], gain, offset, tilt), jacobian
+                base = curve[0, part] if name.startswith("gain") else np.ones(part.stop - part.start)
+                jacobian[i, part] = base * self._span[part] if name.endswith("tilt") else base
+        return curve[0] * gain + offset, jacobian
 
     def whitened(self, rows: Array, noise: Noise) -> Array:
         """Rows (n, points) of residuals or derivatives as independent numbers of unit variance."""
@@ -296,7 +298,11 @@ def _minimise(problem: Problem, values: Array, noise: Noise, most: int, resoluti
         if not accepted:
             converged = bool(np.sqrt(max(0.0, float(newton @ (g / scale))) / size) < 5 * CONVERGED)
             break
+        gained = cost - new_cost
         values, model, jacobian, cost = trial, new_model, new_jacobian, new_cost
+        if gained < CONVERGED**2 * size and damping < 1.0:
+            converged = True
+            break
         damping = max(1e-9, damping / 6.0)
     return _State(values, model, hessian, converged, passes)
 
@@ -336,7 +342,7 @@ def seen_noise(scans: Sequence[Scan]) -> float:
 def refine(
     scans: Sequence[Scan],
     start: Start,
-    nuisance: Sequence[str] = (),
+    nuisance: Nuisance = (),
     noise: Noise | float | None = None,
     dh: float | None = None,
     resolution: float = 1.0,
@@ -422,7 +428,7 @@ def _outside(parameters: Array) -> bool:
 
 def fit(
     scans: Sequence[Scan],
-    nuisance: Sequence[str] = (),
+    nuisance: Nuisance = (),
     *,
     start: ArrayLike | Start | None = None,
     noise: Noise | float | None = None,
@@ -432,7 +438,7 @@ def fit(
     """Parameters of the TNM model from heating scans, all of them together.
 
     scans: hpctools.tnm.scans.scan(…), each with its own program; nuisance: instrument parameters to fit besides, of
-    gain, offset, tilt, shift, lag; start: (4,) ln A, Δh* (J/mol), x, β, else the estimate of hpctools.tnm.start;
+    gain, offset, tilt, gain-tilt, shift, lag, or the standard deviations of their priors by name; start: (4,) ln A, Δh* (J/mol), x, β, else the estimate of hpctools.tnm.start;
     noise: standard deviation of CpN (white), or Noise(sigma, correlation length), else both from the residuals;
     dh: Δh* in J/mol where it is known; resolution: finer steps of the simulator above 1.
 
@@ -452,7 +458,7 @@ def fit(
 
 
 def fit_many(
-    samples: Sequence[Sequence[Scan]], nuisance: Sequence[str] = (), threads: int | None = None, **options: object
+    samples: Sequence[Sequence[Scan]], nuisance: Nuisance = (), threads: int | None = None, **options: object
 ) -> list[Result | ScanError]:
     """`fit` of many samples on all threads (HPCTOOLS_THREADS, else the CPUs of this process); errors in their places."""
 

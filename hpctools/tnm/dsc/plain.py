@@ -1,0 +1,71 @@
+"""Plain CSV: a column of temperature and one of heat flow, heat capacity or CpN; a column of time if there is one.
+
+Lines that begin with `#` may hold `key: value`, of which `cooling rate`, `heating rate` (K/min) and `exotherm` (up,
+down) are used. Without names of columns the first is temperature in °C and the second heat flow.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .record import FileError, Record, checked
+from .text import column, direction, is_numeric, mass_in_mg, separator, split, table, to_celsius, to_seconds
+
+
+def matches(text: str) -> bool:
+    """Any text may be plain CSV; it is tried last."""
+    return True
+
+
+def read(text: str, source: str) -> Record:
+    """Read plain CSV; see Record."""
+    facts = {}
+    lines = text.split("\n")
+    for line in lines:
+        if line.startswith("#"):
+            key, colon, value = line[1:].partition(":")
+            if colon:
+                facts[key.strip().lower()] = value.strip()
+    numbered = [(k, line) for k, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
+    first = next((i for i, (_, line) in enumerate(numbered) if is_numeric(line, separator(line))), None)
+    if first is None:
+        raise FileError(source, "no rows of numbers; expected a DSC export of a known format or CSV")
+    mark = separator(numbered[first][1])
+    names = split(numbered[first - 1][1], mark if mark in (None, ";", ",", "\t") else None) if first else []
+    units: list[str] = []
+    if first >= 2 and len(split(numbered[first - 2][1], mark)) == len(names) and not re.search(r"\[|\(|/", "".join(names)):
+        # a line of names above a line of units
+        names, units = split(numbered[first - 2][1], mark), names
+    if not units:
+        found = [re.fullmatch(r"(.*?)\s*[\[(/]\s*([^\])]*)[\])]*\s*", name) for name in names]
+        units = [match[2] if match else "" for match in found]
+        names = [match[1] if match else name for match, name in zip(found, names, strict=True)]
+    fields = split(numbered[first][1], mark)
+    if mark == "," and not names and len(fields) == 4 and all(re.fullmatch(r"[+-]?\d+", f) for f in fields):
+        raise FileError(
+            source,
+            f"line {numbered[first][0]}: four whole numbers between commas; decimal commas and commas between columns "
+            "cannot be told apart; export with decimal points or with semicolons",
+        )
+    columns = len(names) if names else len(fields)
+    data = table([line for _, line in numbered[first:]], mark, columns, source, numbered[first][0])
+    time = column(names, "time", "t [s]", "t/min", "t/s")
+    temperature = column(names, "temperature", "temp", "sample temperature", "ts", "t")
+    signal = column(names, "cpn", "heat flow", "heatflow", "dsc", "heat capacity", "cp", "signal", "value")
+    if not names:
+        if columns < 2:
+            raise FileError(source, "one column of numbers; expected temperature and heat flow")
+        temperature, signal = 0, 1
+    if temperature is None or signal is None or temperature == signal:
+        raise FileError(
+            source, f"columns {', '.join(names)}; expected names such as 'temperature [°C], heat flow [mW]'"
+        )
+    word = names[signal].lower() if names else ""
+    quantity = "cpn" if word.startswith("cpn") else "heat capacity" if word.startswith(("cp", "heat c")) else "heat flow"
+    return checked(
+        Record(
+            source, "CSV", to_celsius(data[:, temperature], units[temperature] if names else "", source), data[:, signal],
+            None if time is None else to_seconds(data[:, time], units[time] or "min", source), quantity,
+            direction(facts.get("exotherm", "")), mass_in_mg(facts["mass"]) if "mass" in facts else None, facts,
+        )
+    )  # fmt: skip
