@@ -203,7 +203,8 @@ def main() -> None:
     for name, data in files.items():
         (options.out / name).write_bytes(data)
         print(f"{options.out / name}: {len(data):,} bytes")
-    text = json.dumps({"command": f"python analysis/tnm_example_files.py --seed {options.seed}", "files": known}, indent=1)
+    command = f"python analysis/tnm_example_files.py --seed {options.seed}"
+    text = json.dumps({"command": command, "files": known}, indent=1)
     (options.out / "dsc_examples.json").write_text(text + "\n")
 
 

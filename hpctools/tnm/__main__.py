@@ -7,7 +7,7 @@ import sys
 
 from hpctools import config, stop, world
 
-from . import backends
+from . import backends, fit_command
 from .grid import GridError
 from .program import ProgramError
 from .settings import GridJob, SettingsError
@@ -30,6 +30,9 @@ other commands:
     python -m hpctools.tnm verify FILE         compare all data with their checksums
     python -m hpctools.tnm train --model NAME  train one of the paper's networks
     python -m hpctools.tnm train-network clean train a network with error bars that reads parameters off scans
+    python -m hpctools.tnm train --model NAME  train a network that reads parameters off scans
+    python -m hpctools.tnm fit SCAN...         parameters from DSC files, with error bars
+    python -m hpctools.tnm predict SCAN...     a first estimate of them, without a fit
 """
 
 TRAIN = """Train a network of Mater. Chem. Phys. 329 (2025) 130107 that reads ln A, Δh*, x and β off six heating scans.
@@ -201,6 +204,7 @@ def train_network_command(arguments: list[str]) -> int:
 COMMANDS = {
     "export": export_command, "merge": merge_command, "verify": verify_command, "train": train_command,
     "train-network": train_network_command,
+    **fit_command.COMMANDS,
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ middle part, with holds where the temperature stays; the holds at turning points
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -123,7 +124,7 @@ def heating_scans(
     minutes = record.seconds / 60
     points = turning_points(kelvin)
     ramps = [
-        ramp for a, b in zip(points[:-1], points[1:], strict=True) if (ramp := _ramp(minutes, kelvin, a, b)) is not None
+        ramp for a, b in itertools.pairwise(points) if (ramp := _ramp(minutes, kelvin, a, b)) is not None
     ]
     given = _facts(record)
     up = [k for k, ramp in enumerate(ramps) if ramp.rate > 0 and ramp.end - ramp.begin >= LEAST_SPAN]
@@ -135,8 +136,8 @@ def heating_scans(
     elif not known:
         raise ScanError(
             record.source,
-            "a heating scan with no cooling before it: give the rate of the cooling before (--cooling-rate), or a record "
-            "that begins with it",
+            "a heating scan with no cooling before it: give the rate of the cooling before (--cooling-rate), or a "
+            "record that begins with it",
         )
     if cooling_rates and len(cooling_rates) != len(known):
         raise ScanError(
@@ -149,7 +150,8 @@ def heating_scans(
         cooling = cooling_rates[number] if cooling_rates else None
         if k == 0 or ramps[k - 1].rate > 0:
             cooling = cooling or float(given["cooling rate"])
-            start, history = ramp.end, (Segment(-cooling, ramp.begin),)
+            start = ramp.end
+            history: tuple[Segment, ...] = (Segment(-cooling, ramp.begin),)
         else:
             before = [ramps[j] for j in range(0 if whole_history else k - 1, k)]
             while before[0].rate > 0:
@@ -194,7 +196,7 @@ def _without_time(
     if len(rates) != 2:
         raise ScanError(record.source, f"one scan without times, but {len(rates) - 1} cooling rates were given")
     points = turning_points(kelvin)
-    longest = max(zip(points[:-1], points[1:], strict=True), key=lambda ends: kelvin[ends[1]] - kelvin[ends[0]])
+    longest = max(itertools.pairwise(points), key=lambda ends: kelvin[ends[1]] - kelvin[ends[0]])
     if kelvin[longest[1]] - kelvin[longest[0]] < LEAST_SPAN:
         raise ScanError(record.source, f"no heating scan of {LEAST_SPAN:g} K or more in the record")
     begin, end = float(kelvin[longest[0]]), float(kelvin[longest[1]])

@@ -135,8 +135,8 @@ def normalise(
             raise ScanError(
                 name,
                 f"the {word} window {low - 273.15:.1f} … {high - 273.15:.1f} °C holds {inside.sum()} points; expected "
-                f"{LEAST_WINDOW:g} K of straight {word}: measure from further {'below' if word == 'glass' else 'above'}, "
-                "or give another window",
+                f"{LEAST_WINDOW:g} K of straight {word}: measure from further "
+                f"{'below' if word == 'glass' else 'above'}, or give another window",
             )
         parts.append(inside)
     if not glass[1] < liquid[0]:
@@ -163,8 +163,8 @@ def normalise(
     if exotherm is not None and (step > 0) == (exotherm == "up"):
         raise ScanError(
             name,
-            f"the step at the transition is exothermic by the stated sign (exotherm {exotherm}), but heat capacity rises "
-            f"from glass to liquid: wrong sign; give --exotherm {'down' if exotherm == 'up' else 'up'}",
+            f"the step at the transition is exothermic by the stated sign (exotherm {exotherm}), but heat capacity "
+            f"rises from glass to liquid: wrong sign; give --exotherm {'down' if exotherm == 'up' else 'up'}",
         )
     span = (kelvin > glass[0] - 1e-9) & (kelvin < liquid[1] + 1e-9)
     if np.min(gap[span] / step) < 0.15:
@@ -200,7 +200,7 @@ def _refuse_other_events(
 ) -> None:
     """Raise ScanError for exotherms, endotherms after the transition, and peaks against the step."""
     x, y = _binned(kelvin, cpn)
-    width = max(1, int(round(1.0 / max(x[1] - x[0], 1e-9))))
+    width = max(1, round(1.0 / max(float(x[1] - x[0]), 1e-9)))
     smooth = np.convolve(np.pad(y, width, "edge"), np.ones(width) / width, "same")[width:-width]
     allowed = max(CRYSTALLISES, 4 * noise / np.sqrt(width))
     rises = np.flatnonzero(smooth > 0.5)
@@ -228,6 +228,6 @@ def _refuse_other_events(
         raise ScanError(
             name,
             f"the sample {event} of {abs(rest[worst]):.2g} ΔCp near {x[at + first] - 273.15:.1f} °C, after the "
-            "transition): only scans of glass that becomes liquid can be fitted; use a scan of the quenched sample that "
-            "ends below the crystallisation, with a liquid window there (--liquid)",
+            "transition): only scans of glass that becomes liquid can be fitted; use a scan that ends below that "
+            "temperature (--limits) and reaches straight liquid there",
         )

@@ -1,4 +1,6 @@
-"""Start of the refinement from the scans alone: Δh* from the cooling-rate law, x and β from a coarse table.
+"""Start of the refinement: the network's estimate where there is one, else one from the scans alone.
+
+Without a network Δh* comes from the cooling-rate law, x and β from a coarse table.
 
 In reduced temperature u = (T - Tf')/w, w = R Tf'²/Δh*, scans depend on x, β, the ratios of the rates, and little on
 F = Δh*/(R Tf'). A table of simulated scans over (F, x, β), made once for a set of ratios, is compared with the scans
@@ -7,6 +9,7 @@ in u; the best few entries are the starts.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Sequence
 from functools import lru_cache
@@ -28,14 +31,20 @@ TABLE_BETA = (0.17, 0.22, 0.28, 0.36, 0.46, 0.56, 0.66, 0.78, 0.9, 1.0)
 TABLE_U = np.concatenate([np.arange(-60, -12, 2.0), np.arange(-12, 12, 0.25), np.arange(12, 30, 2.0)])
 STRETCH = (0.8, 0.9, 1.0, 1.1, 1.25)  # of the cooling-rate law's Δh*
 STARTS = 3
+TRAINED_HEATING = 10.0  # K/min
 STANDARD_T100 = 400.0  # K, of the table; scaling of T and Δh* takes it anywhere
 
 
 class Start(NamedTuple):
-    """Parameter sets (k, 4) to start from, best first, and where they come from."""
+    """Parameter sets (k, 4) to start from, best first, and where they come from.
+
+    covariance (4, 4) of the first, ln A, Δh*, x, β, or None; flags: why it should not be used.
+    """
 
     candidates: Array
     method: str
+    covariance: Array | None = None
+    flags: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> Array:
@@ -95,7 +104,36 @@ def activation_energy(scans: Sequence[Scan], tf: Array) -> float:
 
 
 def estimate(scans: Sequence[Scan], dh: float | None = None) -> Start:
-    """Starts of a refinement; dh: Δh* in J/mol where it is known."""
+    """Starts of a refinement: the network's first, then the table's; dh: Δh* in J/mol where it is known."""
+    table = from_table(scans, dh)
+    network = from_network(scans)
+    if network is None or network.flags:
+        return table
+    return Start(np.vstack([network.candidates, table.candidates]), network.method, network.covariance)
+
+
+def from_network(scans: Sequence[Scan]) -> Start | None:
+    """The network's estimate; None where this installation has no network. Flags where it refuses the scans.
+
+    It was trained at a heating rate of 10 K/min; other rates are scaled to it, which moves ln A.
+    """
+    try:
+        network = importlib.import_module(".network", __package__)
+    except ImportError:
+        return None
+    rates = {round(one.heating_rate, 2) for one in scans}
+    speed = max(rates) / TRAINED_HEATING
+    plain = [one for one in scans if not one.annealed]
+    if len(plain) < 2 or min(rates) < 0.98 * max(rates):
+        return Start(np.empty((0, 4)), "network", flags=("holds, or heating rates that differ",))
+    found = network.estimate([(one.temperature, one.cpn, one.cooling_rate / speed) for one in plain])
+    parameters = np.array(found.parameters, float)
+    parameters[0] -= np.log(speed)
+    return Start(parameters[None], "network", np.asarray(found.covariance), tuple(found.flags))
+
+
+def from_table(scans: Sequence[Scan], dh: float | None = None) -> Start:
+    """Starts from the cooling-rate law and the table."""
     tf = limiting_temperatures(scans)
     energy = activation_energy(scans, tf) if dh is None else dh
     plain = [k for k, s in enumerate(scans) if not s.annealed] or list(range(len(scans)))

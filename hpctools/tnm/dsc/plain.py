@@ -33,9 +33,9 @@ def read(text: str, source: str) -> Record:
     mark = separator(numbered[first][1])
     names = split(numbered[first - 1][1], mark if mark in (None, ";", ",", "\t") else None) if first else []
     units: list[str] = []
-    if first >= 2 and len(split(numbered[first - 2][1], mark)) == len(names) and not re.search(r"\[|\(|/", "".join(names)):
-        # a line of names above a line of units
-        names, units = split(numbered[first - 2][1], mark), names
+    above = split(numbered[first - 2][1], mark) if first >= 2 else []
+    if names and len(above) == len(names) and not re.search(r"\[|\(|/", "".join(names)):
+        names, units = above, names  # a line of names above a line of units
     if not units:
         found = [re.fullmatch(r"(.*?)\s*[\[(/]\s*([^\])]*)[\])]*\s*", name) for name in names]
         units = [match[2] if match else "" for match in found]
@@ -61,10 +61,13 @@ def read(text: str, source: str) -> Record:
             source, f"columns {', '.join(names)}; expected names such as 'temperature [°C], heat flow [mW]'"
         )
     word = names[signal].lower() if names else ""
-    quantity = "cpn" if word.startswith("cpn") else "heat capacity" if word.startswith(("cp", "heat c")) else "heat flow"
+    quantity = "cpn" if word.startswith("cpn") else "heat flow"
+    if word.startswith(("cp", "heat c")) and quantity != "cpn":
+        quantity = "heat capacity"
+    celsius = to_celsius(data[:, temperature], units[temperature] if names else "", source)
     return checked(
         Record(
-            source, "CSV", to_celsius(data[:, temperature], units[temperature] if names else "", source), data[:, signal],
+            source, "CSV", celsius, data[:, signal],
             None if time is None else to_seconds(data[:, time], units[time] or "min", source), quantity,
             direction(facts.get("exotherm", "")), mass_in_mg(facts["mass"]) if "mass" in facts else None, facts,
         )

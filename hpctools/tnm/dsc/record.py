@@ -51,7 +51,9 @@ def checked(record: Record) -> Record:
         keep &= np.isfinite(s)
         keep[1:] &= np.diff(np.maximum.accumulate(np.where(np.isfinite(s), s, -np.inf))) > 0
     if keep.sum() < 0.5 * t.size:
-        raise FileError(record.source, f"only {keep.sum()} of {t.size} rows have numbers in all columns in order of time")
+        raise FileError(
+            record.source, f"only {keep.sum()} of {t.size} rows have numbers in all columns, in the order of time"
+        )
     t, y = t[keep], y[keep]
     if t.min() < -273.15 or t.max() > 2500:
         raise FileError(

@@ -31,7 +31,8 @@ def read(text: str, source: str) -> Record:
         lower = [name.lower() for name in names]
         if "t" not in lower or "ts" not in lower or "value" not in lower or len(units) != len(names):
             raise FileError(
-                source, f"line {start + 2}: columns {', '.join(names)}; expected Index, t, Ts, Tr, Value with their units"
+                source,
+                f"line {start + 2}: columns {', '.join(names)}; expected Index, t, Ts, Tr, Value with their units",
             )
         time, temperature, signal = (lower.index(name) for name in ("t", "ts", "value"))
         end = start + 3
@@ -47,7 +48,7 @@ def read(text: str, source: str) -> Record:
     if not sum(len(part[0]) for part in parts):
         raise FileError(source, "no rows after 'Curve Values:'")
     seconds = np.concatenate([part[0] for part in parts])
-    facts = {}
+    facts: dict[str, str] = {}
     for line in lines:
         key, colon, value = line.partition(":")
         if colon and key.strip():

@@ -39,11 +39,16 @@ def separator(line: str) -> str | None:
 
 def split(line: str, mark: str | None) -> list[str]:
     """The fields of a line."""
-    return line.split() if mark is None else [field.strip().strip('"').strip() for field in line.rstrip("\n").split(mark)]
+    if mark is None:
+        return line.split()
+    return [field.strip().strip('"').strip() for field in line.rstrip("\n").split(mark)]
 
 
 def number(field: str, comma: bool | None = None) -> float:
-    """A number with decimal point or comma (comma: None where either may be); NaN for a missing one, else ValueError."""
+    """A number with decimal point or comma (comma: None where either may be); NaN for a missing one.
+
+    Raises ValueError for what is none.
+    """
     field = field.strip().replace("\u2212", "-")
     if comma is not True and _POINT.fullmatch(field):
         return float(field)
@@ -67,8 +72,8 @@ def table(lines: Sequence[str], mark: str | None, columns: int, source: str, fir
         if len(fields) > columns and mark == ",":
             raise FileError(
                 source,
-                f"line {first_line + k} has {len(fields)} fields between commas, expected {columns}: decimal commas and "
-                "commas between columns cannot be told apart; export with decimal points or with semicolons",
+                f"line {first_line + k} has {len(fields)} fields between commas, expected {columns}: decimal commas "
+                "and commas between columns cannot be told apart; export with decimal points or with semicolons",
             )
         if len(fields) < columns:
             fields += [""] * (columns - len(fields))

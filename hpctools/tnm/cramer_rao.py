@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .fit import Noise, Problem, outer_jacobian
+from .refinement import Noise, Problem, outer_jacobian
 from .scans import Scan
 
 Array = NDArray[np.float64]
@@ -24,7 +24,7 @@ def bounds(
     """
     problem = Problem(scans, nuisance)
     values = problem.initial(np.asarray(parameters, float))
-    _, jacobian = problem.linearise(values, resolution)
+    _, jacobian = problem.linearise(values, resolution, central=True)
     rows = problem.whitened(jacobian, noise)
     information = rows @ rows.T + np.diag(1 / problem.prior**2)
     scale = np.sqrt(np.diag(information))

@@ -1,8 +1,8 @@
 """Refinement: Levenberg-Marquardt on the simulator, all scans of a sample together.
 
 Unknowns: T100 (K), ln Δh*, x, β, and, switched on by name, what an instrument adds (curves.py): `gain`, `offset`,
-`tilt` and `gain-tilt` of each scan, `shift` (K) and `lag` (s) of all. T100, where τ = 100 s, and Δh* are nearly uncorrelated, ln A and
-Δh* are not (-0.9998); ln A = ln 100 - Δh*/(R T100).
+`tilt` and `gain-tilt` of each scan, `shift` (K) and `lag` (s) of all. T100, where τ = 100 s, and Δh* are nearly
+uncorrelated, ln A and Δh* are not (-0.9998); ln A = ln 100 - Δh*/(R T100).
 
 The noise of a DSC is correlated: residuals are whitened as a first-order autoregressive process of correlation length
 ℓ, w_i = (r_i - ρ r_(i-1))/√(1 - ρ²), ρ = exp(-ΔT/ℓ), which is generalised least squares for exponential correlation.
@@ -12,6 +12,8 @@ The noise of a DSC is correlated: residuals are whitened as a first-order autore
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .cpu import thread_count
 from .curves import Curves, tables
-from .model import GAS_CONSTANT, LN_TAU_REFERENCE, PARAMETER_NAMES, reference_temperature
+from .model import GAS_CONSTANT, LN_TAU_REFERENCE, reference_temperature, transition_width
 from .scans import Scan, ScanError, check_levels, check_rates
 from .start import Start, estimate
 
@@ -45,6 +47,8 @@ FIRST_NOISE = 0.01  # until it is known
 STEPS = (0.02, 0.004, 0.005, 0.004)  # of the Jacobian: T100 in w₀, ln Δh*, x, β
 CONVERGED = 0.1  # step of Gauss-Newton, in standard errors, after which it is taken as the last one
 MOST_PASSES = 40
+FINER = 2.5  # resolution of a second attempt
+UNSETTLED = 0.05  # of w₀: lag of Tf at the start of a program
 POOR = 3.0  # χ²/(degrees of freedom) beyond which the model does not describe the data
 
 
@@ -155,10 +159,10 @@ class Problem:
         self.slopes = "lag" in nuisance or "shift" in nuisance
         self.evaluations = 0
         t, offset = self.curves.temperature, self.curves.offset
-        span = np.concatenate([
-            2 * (t[a:b] - t[a]) / (t[b - 1] - t[a]) - 1 for a, b in zip(offset[:-1], offset[1:], strict=True)
-        ])
-        self._span = span
+        # -1 … 1 along each scan
+        self._span = np.concatenate(
+            [2 * (t[a:b] - t[a]) / (t[b - 1] - t[a]) - 1 for a, b in itertools.pairwise(offset)]
+        )
         low, high = np.full(self.size, -np.inf), np.full(self.size, np.inf)
         low[0], low[2:4], high[2:4] = 10.0, (LOWEST_X, LOWEST_BETA), 1.0
         low[1], high[1] = np.log(1e4), np.log(1e7)
@@ -199,25 +203,38 @@ class Problem:
         self.evaluations += 1
         return np.asarray(curve[0] * gain + offset)
 
-    def linearise(self, values: Array, resolution: float = 1.0) -> tuple[Array, Array]:
-        """Model (points,) and its derivatives (size, points)."""
+    def linearise(self, values: Array, resolution: float = 1.0, central: bool = False) -> tuple[Array, Array]:
+        """Model (points,) and its derivatives (size, points).
+
+        Differences to one side are biased by their step, which shifts the minimum in its weak directions; central ones
+        are not, and take 9 simulated sets instead of 5.
+        """
         gain, offset, shift, lag = self._instrument(values)
         dh = np.exp(values[1])
         steps = np.array(STEPS)
         steps[0] *= GAS_CONSTANT * values[0] ** 2 / dh
         steps[2:] *= np.where(values[2:4] + steps[2:] > 1.0, -1.0, 1.0)
-        points = np.repeat(values[None, :4], 5, axis=0)
-        points[1:] += np.diag(steps)
-        if self.dh is not None:
-            points = points[[0, 1, 3, 4]]
+        moved = [0, 1, 2, 3] if self.dh is None else [0, 2, 3]
+        shifts = np.diag(steps)[moved]
+        back = np.zeros(4)
+        if central:
+            # x and β stay at 1 or below
+            back = np.where(np.r_[0.0, 0.0, values[2:4] - steps[2:]] > 1.0, 0.0, 1.0)
+            first, last = shifts[:-1], shifts[-1:]
+            shifts = np.vstack([first, -first * back[moved[:-1], None], last, -last * back[3]])
+        points = values[:4] + np.vstack([np.zeros(4), shifts])
         parameters = from_internal(points)
-        stack = tables(parameters[[0, -1], 3], resolution), np.array([0] * (len(points) - 1) + [1], np.int64)
+        betas, which = np.unique(parameters[:, 3], return_inverse=True)
+        stack = tables(betas, resolution), which.astype(np.int64)
         curve, slope, by_lag = self.curves.evaluate(parameters, lag, shift, resolution, stack, self.slopes)
         self.evaluations += len(points)
         jacobian = np.zeros((self.size, self.data.size))
-        moved = [0, 1, 2, 3] if self.dh is None else [0, 2, 3]
-        for row, j in enumerate(moved, 1):
-            jacobian[j] = gain * (curve[row] - curve[0]) / steps[j]
+        n = len(moved)
+        for k, j in enumerate(moved):
+            last = k == n - 1
+            ahead = curve[len(points) - (2 if central else 1)] if last else curve[1 + k]
+            behind = curve[0] if not central else curve[len(points) - 1] if last else curve[n + k]
+            jacobian[j] = gain * (ahead - behind) / (steps[j] * (1 + back[j]))
         for i, (name, k) in enumerate(self.columns, 4):
             if name == "shift":
                 jacobian[i] = -gain * slope
@@ -251,10 +268,12 @@ class _State(NamedTuple):
     passes: int
 
 
-def _minimise(problem: Problem, values: Array, noise: Noise, most: int, resolution: float = 1.0) -> _State:
+def _minimise(
+    problem: Problem, values: Array, noise: Noise, most: int, resolution: float = 1.0, central: bool = False
+) -> _State:
     """Levenberg-Marquardt with limits: what sits at one and is pushed outwards is held there."""
     damping = 1e-3
-    model, jacobian = problem.linearise(values, resolution)
+    model, jacobian = problem.linearise(values, resolution, central)
     cost = problem.cost(values, model, noise)
     converged = False
     hessian = np.eye(problem.size)
@@ -289,9 +308,9 @@ def _minimise(problem: Problem, values: Array, noise: Noise, most: int, resoluti
             trial = values.copy()
             trial[free] += _limited(step, values, free)
             trial = np.clip(trial, problem.low, problem.high)
-            new_model, new_jacobian = problem.linearise(trial, resolution)
+            new_model, new_jacobian = problem.linearise(trial, resolution, central)
             new_cost = problem.cost(trial, new_model, noise)
-            if new_cost < cost * (1 + 1e-9):
+            if new_cost < cost:
                 accepted = True
                 break
             damping *= 6.0
@@ -300,8 +319,8 @@ def _minimise(problem: Problem, values: Array, noise: Noise, most: int, resoluti
             break
         gained = cost - new_cost
         values, model, jacobian, cost = trial, new_model, new_jacobian, new_cost
-        if gained < CONVERGED**2 * size and damping < 1.0:
-            converged = True
+        if gained < CONVERGED**2 * size:
+            converged = damping < 1.0
             break
         damping = max(1e-9, damping / 6.0)
     return _State(values, model, hessian, converged, passes)
@@ -366,9 +385,13 @@ def refine(
     if given is None:
         # the noise as the residuals show it, then once more with the right weights
         used = noise_of(problem.data - best.model, problem.curves, problem.size)
-        state = _minimise(problem, best.values, used, MOST_PASSES, resolution)
+        state = _minimise(problem, best.values, used, MOST_PASSES, resolution, central=True)
         passes += state.passes
         best = state if np.isfinite(state.model).all() else best
+        if not best.converged:
+            # steps of the simulator that come and go can pin a fit; finer ones come and go less
+            best = _minimise(problem, best.values, used, MOST_PASSES, FINER * resolution, central=True)
+            passes += best.passes
         used = noise_of(problem.data - best.model, problem.curves, problem.size)
     return _result(problem, best, used, start, passes, time.perf_counter() - began)
 
@@ -382,11 +405,9 @@ def _roughness(problem: Problem) -> float:
 
 def _result(problem: Problem, state: _State, noise: Noise, start: Start, passes: int, seconds: float) -> Result:
     values = state.values
-    # a parameter at its limit has no error bar of its own
+    # a parameter at its limit keeps the error bar that it would have there were it free
     edge = (values <= problem.low) | (values >= problem.high)
-    if problem.dh is not None:
-        edge[1] = True
-    free = np.flatnonzero(~edge)
+    free = np.flatnonzero(np.arange(problem.size) != (1 if problem.dh is not None else -1))
     inner = np.zeros((problem.size, problem.size))
     inner[np.ix_(free, free)] = np.linalg.pinv(state.hessian[np.ix_(free, free)], rcond=1e-15, hermitian=True)
     outer = outer_jacobian(values)
@@ -408,6 +429,7 @@ def _result(problem: Problem, state: _State, noise: Noise, start: Start, passes:
         flags.append("not converged")
     if chi2 > POOR:
         flags.append(f"poor fit: reduced χ² {chi2:.1f}")
+    flags += _unsettled(parameters, problem.curves.scans)
     for j, name in ((2, "x"), (3, "β")):
         if edge[j]:
             flags.append(f"{name} at its limit {values[j]:g}")
@@ -418,6 +440,22 @@ def _result(problem: Problem, state: _State, noise: Noise, start: Start, passes:
         tuple(state.model[problem.curves.part(k)] for k in range(len(problem.curves))), start,
         {name: (np.array(v), np.array(e)) for name, (v, e) in instrument.items()}, passes, problem.evaluations, seconds,
     )  # fmt: skip
+
+
+def _unsettled(parameters: Array, scans: Sequence[Scan]) -> list[str]:
+    """Flags for scans whose program does not begin in equilibrium: the lag q τ Γ(1/β)/β there is not small in w₀."""
+    ln_a, dh, _, beta = parameters
+    width = float(transition_width(ln_a, dh))
+    out = []
+    for one in scans:
+        tau = math.exp(min(ln_a + dh / (GAS_CONSTANT * one.start), 300.0))
+        lag = one.cooling_rate / 60 * tau * math.gamma(1 / beta) / beta
+        if lag > UNSETTLED * width:
+            out.append(
+                f"{one.name}: its program begins at {one.start - 273.15:.1f} °C, where the sample is not yet in "
+                "equilibrium"
+            )
+    return out
 
 
 def _outside(parameters: Array) -> bool:
@@ -437,10 +475,11 @@ def fit(
 ) -> Result:
     """Parameters of the TNM model from heating scans, all of them together.
 
-    scans: hpctools.tnm.scans.scan(…), each with its own program; nuisance: instrument parameters to fit besides, of
-    gain, offset, tilt, gain-tilt, shift, lag, or the standard deviations of their priors by name; start: (4,) ln A, Δh* (J/mol), x, β, else the estimate of hpctools.tnm.start;
-    noise: standard deviation of CpN (white), or Noise(sigma, correlation length), else both from the residuals;
-    dh: Δh* in J/mol where it is known; resolution: finer steps of the simulator above 1.
+    scans: as hpctools.tnm.scan or hpctools.tnm.load make them, each with its own program; nuisance: instrument
+    parameters to fit besides, of gain, offset, tilt, gain-tilt, shift, lag, or the standard deviations of their priors
+    by name; start: (4,) ln A, Δh* (J/mol), x, β, else the estimate of hpctools.tnm.start; noise: standard deviation of
+    CpN (white), or Noise(sigma, correlation length), else both from the residuals; dh: Δh* in J/mol where it is known;
+    resolution: finer steps of the simulator above 1.
 
     Raises ScanError, with the scan's name and the reason, for scans that no fit should be made of.
     """
@@ -460,7 +499,7 @@ def fit(
 def fit_many(
     samples: Sequence[Sequence[Scan]], nuisance: Nuisance = (), threads: int | None = None, **options: object
 ) -> list[Result | ScanError]:
-    """`fit` of many samples on all threads (HPCTOOLS_THREADS, else the CPUs of this process); errors in their places."""
+    """`fit` of many samples on all threads (HPCTOOLS_THREADS, else this process's CPUs); errors in their places."""
 
     def one(scans: Sequence[Scan]) -> Result | ScanError:
         try:
@@ -474,5 +513,3 @@ def fit_many(
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(one, samples))
 
-
-NAMES = PARAMETER_NAMES
