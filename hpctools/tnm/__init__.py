@@ -19,7 +19,6 @@ _MODULES = {
     "estimate_many": "estimation",
     "Result": "refinement",
     "Scan": "scans",
-    "ScanError": "scans",
     "Summary": "simulator",
     "Windows": "simulator",
     "bounds": "cramer_rao",

@@ -231,9 +231,8 @@ class Problem:
         jacobian = np.zeros((self.size, self.data.size))
         n = len(moved)
         for k, j in enumerate(moved):
-            last = k == n - 1
-            ahead = curve[len(points) - (2 if central else 1)] if last else curve[1 + k]
-            behind = curve[0] if not central else curve[len(points) - 1] if last else curve[n + k]
+            forward, backward = (len(points) - 1 - central, len(points) - 1) if k == n - 1 else (1 + k, n + k)
+            ahead, behind = curve[forward], curve[backward if central else 0]
             jacobian[j] = gain * (ahead - behind) / (steps[j] * (1 + back[j]))
         for i, (name, k) in enumerate(self.columns, 4):
             if name == "shift":

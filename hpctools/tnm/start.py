@@ -31,7 +31,6 @@ TABLE_BETA = (0.17, 0.22, 0.28, 0.36, 0.46, 0.56, 0.66, 0.78, 0.9, 1.0)
 TABLE_U = np.concatenate([np.arange(-60, -12, 2.0), np.arange(-12, 12, 0.25), np.arange(12, 30, 2.0)])
 STRETCH = (0.8, 0.9, 1.0, 1.1, 1.25)  # of the cooling-rate law's Δh*
 STARTS = 3
-TRAINED_HEATING = 10.0  # K/min
 STANDARD_T100 = 400.0  # K, of the table; scaling of T and Δh* takes it anywhere
 
 
@@ -107,29 +106,31 @@ def estimate(scans: Sequence[Scan], dh: float | None = None) -> Start:
     """Starts of a refinement: the network's first, then the table's; dh: Δh* in J/mol where it is known."""
     table = from_table(scans, dh)
     network = from_network(scans)
-    if network is None or network.flags:
+    if network is None or not len(network.candidates):
         return table
-    return Start(np.vstack([network.candidates, table.candidates]), network.method, network.covariance)
+    return network._replace(candidates=np.vstack([network.candidates, table.candidates]))
 
 
 def from_network(scans: Sequence[Scan]) -> Start | None:
-    """The network's estimate; None where this installation has no network. Flags where it refuses the scans.
-
-    It was trained at a heating rate of 10 K/min; other rates are scaled to it, which moves ln A.
-    """
+    """The network's estimate; None where this installation has no network, no candidates where it refuses the scans."""
     try:
-        network = importlib.import_module(".network", __package__)
-    except ImportError:
+        estimation = importlib.import_module(".estimation", __package__)
+    except ModuleNotFoundError:
         return None
-    rates = {round(one.heating_rate, 2) for one in scans}
-    speed = max(rates) / TRAINED_HEATING
+    rates = [one.heating_rate for one in scans]
     plain = [one for one in scans if not one.annealed]
-    if len(plain) < 2 or min(rates) < 0.98 * max(rates):
-        return Start(np.empty((0, 4)), "network", flags=("holds, or heating rates that differ",))
-    found = network.estimate([(one.temperature, one.cpn, one.cooling_rate / speed) for one in plain])
-    parameters = np.array(found.parameters, float)
-    parameters[0] -= np.log(speed)
-    return Start(parameters[None], "network", np.asarray(found.covariance), tuple(found.flags))
+    if len(plain) < len(scans) or min(rates) < 0.98 * max(rates):
+        return Start(np.empty((0, 4)), "network", flags=("the network knows no holds and one heating rate only",))
+    try:
+        found = estimation.estimate(
+            [(one.temperature, one.cpn, one.cooling_rate) for one in scans], float(np.mean(rates)),
+            names=[one.name for one in scans],
+        )  # fmt: skip
+    except ValueError as error:
+        if not getattr(error, "user_error", False):
+            raise
+        return Start(np.empty((0, 4)), "network", flags=(str(error),))
+    return Start(np.array(found.parameters, float)[None], "network", np.asarray(found.covariance), tuple(found.flags))
 
 
 def from_table(scans: Sequence[Scan], dh: float | None = None) -> Start:
