@@ -22,8 +22,10 @@ BLOCK = 2.0  # K
 LEAVES = 0.012  # of the step: a block's departure from a line that ends its window
 BLOCK_ERRORS = 4.5  # the same in errors of a block's mean, were the noise white
 MOST_SKIPPED = 8.0  # K
+KEPT = 0.6  # share of a window, counted from the end of the scan, that is used
 SIGNIFICANT = 6.0  # standard errors
 CRYSTALLISES = 0.2  # of the step: departure from the liquid after the transition
+LEAST_GAP = 0.15  # of the step: distance of the two lines anywhere in the scan
 UNDERSHOOT = -0.7  # CpN below which a scan is no glass that relaxes
 BEND = 0.05  # of the step: curvature of a window that makes it no line
 
@@ -74,7 +76,7 @@ def _longest(x: Array, y: Array, step: float, noise: float, limit: int) -> tuple
     """First and last bin (exclusive) of the longest window from the start of x that is a line; at most `limit` bins.
 
     A window is a line where no block of about BLOCK kelvin lies off it. Up to MOST_SKIPPED kelvin at the start may be
-    left out where they are none.
+    left out where they are none; the share towards the transition is left out always.
     """
     pitch = abs(float(x[-1] - x[0])) / (len(x) - 1)
     block = max(1, round(BLOCK / pitch))
@@ -85,7 +87,8 @@ def _longest(x: Array, y: Array, step: float, noise: float, limit: int) -> tuple
             rest = y[first:end] - _line(x[first:end], y[first:end])(x[first:end])
             count = max(1, len(rest) // block)
             if max(abs(float(part.mean())) for part in np.array_split(rest, count)) < allowed:
-                return first, end
+                # glass relaxes long before it shows: what the line has taken up of that, extrapolation would magnify
+                return first, first + max(least, round(KEPT * (end - first)))
     return 0, min(least, limit)
 
 
@@ -151,7 +154,8 @@ def normalise(
     )
     noise = float(np.sqrt(0.5 * (low_line.rest**2 + high_line.rest**2)))
     between = (kelvin > glass[1]) & (kelvin < liquid[0])
-    if abs(step) < SIGNIFICANT * doubt or abs(step) < 1.5 * noise:
+    rounding = 1e-9 * float(np.ptp(signal))
+    if abs(step) < max(SIGNIFICANT * doubt, 1.5 * noise, rounding):
         largest = float(np.max(np.abs((signal - low_line(kelvin))[between]), initial=0.0))
         peak = largest > 10 * max(abs(step), noise)
         raise ScanError(
@@ -167,7 +171,7 @@ def normalise(
             f"rises from glass to liquid: wrong sign; give --exotherm {'down' if exotherm == 'up' else 'up'}",
         )
     span = (kelvin > glass[0] - 1e-9) & (kelvin < liquid[1] + 1e-9)
-    if np.min(gap[span] / step) < 0.15:
+    if np.min(gap[span] / step) < LEAST_GAP:
         raise ScanError(
             name, "the lines of glass and liquid cross within the scan: give windows further from the transition"
         )

@@ -491,7 +491,8 @@ def fit(
         values = np.asarray(start, float)
         if values.shape != (4,) or not np.isfinite(values).all():
             raise ScanError("start", f"found {start!r}; expected four numbers ln A, Δh* in J/mol, x, β")
-        start = Start(values[None], "given")
+        # a start that leads nowhere is not the end
+        start = Start(np.vstack([values, estimate(scans, dh).candidates]), "given")
     return refine(scans, start, nuisance, noise, dh, resolution)
 
 

@@ -12,7 +12,7 @@ from .record import FileError
 
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _POINT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_BOTH = re.compile(r"[+-]?\d[\d.,]*(?:\d\.\d[\d.]*,\d|\d,\d[\d,]*\.\d)[\d.,]*")
+_BOTH = re.compile(r"[+-]?(?=.*\.)(?=.*,)[\d.,]*\d")
 _MISSING = {"", "-", "--", "nan", "n/a", "#n/a", "invalid"}
 
 
