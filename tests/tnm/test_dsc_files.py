@@ -254,6 +254,21 @@ def test_files_refused(tmp_path):
         dsc.read(tmp_path / "n.txt")
 
 
+def test_netzsch_dialects(tmp_path):
+    """Separators behind colons, a lost degree sign, the heating rate in #RANGE where there is no time."""
+    kelvin, signal = heat_flow()
+    rows = "\n".join(f"{t - 273.15:.3f},{-y:.6f}" for t, y in zip(kelvin, signal, strict=True))
+    path = tmp_path / "one.csv"
+    path.write_text(f"#EXO:,1\n#SAMPLE MASS /mg:,3\n#RANGE:,16°C/20,0(K/min)/147°C\n##Temp./>C,DSC/(mW/mg)\n{rows}\n")
+    record = dsc.read(path)
+    assert (record.form, record.exotherm, record.mass, record.seconds) == ("NETZSCH", "up", 3.0, None)
+    (one,) = load([path], Options(cooling_rates=(5.0,)))
+    assert (one.heating_rate, one.cooling_rate) == (20.0, 5.0)
+    path.write_text(path.read_text().replace("#EXO:,1", "#EXO:,-1"))
+    with pytest.raises(ScanError, match="wrong sign"):
+        load([path], Options(cooling_rates=(5.0,)))
+
+
 def test_rates_must_be_known(tmp_path):
     text = (DATA / "dsc_plain_5.csv").read_text()
     path = tmp_path / "scan.csv"

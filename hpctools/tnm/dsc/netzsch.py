@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .record import FileError, Record, checked
 from .text import column, direction, mass_in_mg, separator, split, table, to_celsius, to_seconds
 
@@ -21,7 +23,7 @@ def read(text: str, source: str) -> Record:
     for line in lines[:start]:
         if line.startswith("#"):
             key, _, value = line[1:].partition(":")
-            facts[key.strip()] = value.strip()
+            facts[key.strip()] = value.strip(" ,;\t")  # some exports put a separator behind the colon
     head = lines[start][2:]
     named = next((v.lower() for k, v in facts.items() if k.upper().startswith("SEPARATOR")), "")
     mark = SEPARATORS.get(named, separator(head))
@@ -40,6 +42,9 @@ def read(text: str, source: str) -> Record:
     for key, value in facts.items():
         if key.upper().startswith("EXO"):
             exotherm = direction(value) or {"1": "up", "+1": "up", "-1": "down"}.get(value.strip())
+    span = re.search(r"/\s*(\d+[.,]?\d*)\s*\(?K/min", facts.get("RANGE", ""))
+    if span:
+        facts["heating rate"] = span[1]  # of a single segment; records with times show their own
     mass = next((mass_in_mg(v) for k, v in facts.items() if k.upper().startswith("SAMPLE MASS")), None)
     return checked(
         Record(

@@ -111,8 +111,9 @@ def column(names: Sequence[str], *wanted: str) -> int | None:
 
 def to_celsius(values: NDArray[np.float64], unit: str, source: str) -> NDArray[np.float64]:
     """Temperatures in °C."""
-    plain = unit.strip(" []()").replace("°", "").lower()
-    if plain in ("c", "degc", "deg c", "celsius", ""):
+    plain = unit.strip(" []()").lower()
+    # the degree sign suffers in exports: °C, >C, ?C, C
+    if plain in ("", "degc", "deg c", "celsius") or re.fullmatch("[°>?\ufffd]?c", plain):
         return values
     if plain in ("k", "kelvin"):
         return values - 273.15
