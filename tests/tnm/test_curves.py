@@ -54,6 +54,8 @@ def test_programs(name):
     settled = one.temperature > one.history[-1].end + 2.0
     assert np.abs(found - wanted)[settled].max() < 4e-4
     assert wanted.max() > 1.3
+    # and where it begins, the glass goes on relaxing as it did (CpN has a cusp there)
+    assert abs(found[0] - wanted[0]) < 0.25 * abs(wanted[0]) + 1e-4
 
 
 def test_programs_differ():

@@ -143,6 +143,9 @@ def test_whole_history():
     assert whole[0].history == plain[0].history
     assert len(whole[2].history) == 3 * 2 + 2 * 2
     assert whole[2].history[-2:] == plain[2].history
+    # the liquid at the top forgets: the cycles before change nothing
+    results = [fit(load([DATA / "dsc_trios.csv"], Options(whole_history=w)), LINES) for w in (False, True)]
+    assert np.all(np.abs(results[1].parameters - results[0].parameters) < 0.3 * results[0].errors)
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
