@@ -14,7 +14,7 @@ from hpctools.tnm.direct import scan as direct_scan
 from hpctools.tnm.grid import PAPER
 from hpctools.tnm.model import reference_temperature, transition_width
 from hpctools.tnm.program import ZERO_CELSIUS
-from hpctools.tnm.refinement import Noise
+from hpctools.tnm.residuals import Noise
 
 Array = NDArray[np.float64]
 RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # K/min, the paper's
@@ -94,5 +94,5 @@ def annealed(parameters: Array, minutes: tuple[float, ...] = (10, 30, 100, 300, 
         for m in minutes
     ]  # fmt: skip
     curves = Curves(blank)
-    values = curves.evaluate(np.asarray(parameters)[None], resolution=FINE)[0][0]
+    values = curves.evaluate(np.asarray(parameters)[None], resolution=FINE)[0]
     return [replace(s, cpn=values[curves.part(k)]) for k, s in enumerate(blank)]

@@ -8,7 +8,7 @@ _MODULES = {
     "Estimates": "estimation",
     "GridFile": "grid_file",
     "Hold": "program",
-    "Noise": "refinement",
+    "Noise": "residuals",
     "ParameterError": "model",
     "Program": "program",
     "ProgramError": "program",

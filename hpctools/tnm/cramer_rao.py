@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .refinement import Noise, Problem, outer_jacobian
+from .residuals import Noise, Nuisance, Problem
 from .scans import Scan
 
 Array = NDArray[np.float64]
 
 
 def bounds(
-    parameters: ArrayLike, scans: Sequence[Scan], noise: Noise, nuisance: Sequence[str] = (), resolution: float = 1.0
+    parameters: ArrayLike, scans: Sequence[Scan], noise: Noise, nuisance: Nuisance = (), resolution: float = 1.0
 ) -> Array:
     """Covariance (4, 4) of ln A, Δh* (J/mol), x, β that no unbiased estimate can undercut.
 
@@ -29,8 +29,8 @@ def bounds(
     information = rows @ rows.T + np.diag(1 / problem.prior**2)
     scale = np.sqrt(np.diag(information))
     inner = np.linalg.inv(information / np.outer(scale, scale)) / np.outer(scale, scale)
-    outer = outer_jacobian(values)
-    return np.asarray(outer @ inner[:4, :4] @ outer.T)
+    outer = problem.parameter_jacobian(values)
+    return np.asarray(outer @ inner @ outer.T)
 
 
 def correlated_noise(scans: Sequence[Scan], noise: Noise, random: np.random.Generator) -> list[Array]:

@@ -29,6 +29,7 @@ MOST_POINTS = 60_000
 MARGIN = 3.0  # K of model beyond both ends of a scan
 LANDING = 1e-3  # s: a hold before heating, so that cooling ends exactly where the program says
 TAIL = 20.0  # lag lengths after which the start of a lagging signal is forgotten
+LEAST_LAG = 1e-9  # steps of the grid: a shorter lag is none
 
 _GAUSS_X, _GAUSS_W = np.polynomial.legendre.leggauss(10)
 _GAUSS_X, _GAUSS_W = 0.5 * (_GAUSS_X + 1.0), 0.5 * _GAUSS_W
@@ -76,8 +77,8 @@ def lagged(signal, step, length):
 
 
 @njit(cache=True, nogil=True)
-def _interpolate(signal, low, step, temperatures, value, slope):
-    """Cubic interpolation of an even grid at ascending temperatures: values (n,) and derivatives (n,) per K."""
+def _interpolate(signal, low, step, temperatures, value):
+    """Cubic interpolation of an even grid at temperatures (n,), into value (n,)."""
     n = signal.size
     for i in range(temperatures.size):
         at = (temperatures[i] - low) / step
@@ -88,7 +89,6 @@ def _interpolate(signal, low, step, temperatures, value, slope):
         c2 = 0.5 * (a + c) - b
         c3 = (d - a) / 6.0 + 0.5 * (b - c)
         value[i] = b + u * (c1 + u * (c2 + u * c3))
-        slope[i] = (c1 + u * (2.0 * c2 + 3.0 * u * c3)) / step
 
 
 def tables(betas: ArrayLike, resolution: float = 1.0) -> TableStack:
@@ -129,22 +129,17 @@ class Curves:
         shift: float = 0.0,
         resolution: float = 1.0,
         stack: tuple[TableStack, NDArray[np.int64]] | None = None,
-        slopes: bool = False,
-    ) -> tuple[Array, Array, Array]:
+    ) -> Array:
         """CpN of parameter sets (k, 4) at the measured temperatures.
 
         lag in s, shift in K: reading minus true temperature; stack: tables and the table of each set, if made already.
-        Returns values (k, points); and, where slopes are wanted, of the first set its derivatives by temperature
-        (points,), per K, and by the lag (points,), per s.
+        Returns (k, points), NaN where the simulator failed.
         """
         if stack is None:
             betas, which = np.unique(parameters[:, 3], return_inverse=True)
             stack = tables(betas, resolution), which.astype(np.int64)
         n = len(parameters)
         value = np.empty((n, self.offset[-1]))
-        slope = np.empty(self.offset[-1])
-        by_lag = np.zeros(self.offset[-1])
-        unused = np.empty(int(np.diff(self.offset).max()))
         width = transition_width(parameters[:, 0], parameters[:, 1])
         fine = float(np.clip(width.min() / STEPS_A_WIDTH, *STEP_LIMITS))
         change = np.array([CHANGE_COOLING, CHANGE_HEATING]) / resolution
@@ -163,21 +158,13 @@ class Curves:
                 parameters, stack[0], stack[1], plan, np.zeros(n, np.int64), np.full(n, points, np.int64),
                 np.arange(n + 1, dtype=np.int64) * points, grid.reshape(-1), summary,
             )  # fmt: skip
-            if summary[:, 0, 5].any():
-                value[:, part] = np.nan
             for i in range(n):
                 signal = grid[i]
-                if length > 0.02 * step:
+                if length > LEAST_LAG * step:
                     signal = lagged(signal, step, length)
-                derivative = slope[part] if i == 0 else unused[: len(t)]
-                _interpolate(signal, low, step, t, value[i, part], derivative)
-                if i == 0 and slopes:
-                    # L z' + z = -C_lag' for z = ∂C_lag/∂L; without a lag z = -C'
-                    rate = np.gradient(signal, step)
-                    answer = -(lagged(rate, step, length) if length > 0.02 * step else rate)
-                    _interpolate(answer, low, step, t, by_lag[part], unused[: len(t)])
-                    by_lag[part] *= self.heating[k]
-        return value, slope, by_lag
+                _interpolate(signal, low, step, t, value[i, part])
+            value[summary[:, 0, 5] != cpu.STATUS_OK, part] = np.nan
+        return value
 
     def _program(self, k: int, parameters: Array, glass: Array) -> Segments:
         """The program of scan k; where cooling ends deep in the glass the landing is left out, which is faster."""

@@ -102,7 +102,8 @@ def _load(given: argparse.Namespace):  # type: ignore[no-untyped-def]
 
 def _fit(given: argparse.Namespace) -> int:
     from . import report
-    from .refinement import LINES, PRIORS, fit
+    from .refinement import fit
+    from .residuals import LINES, PRIORS
 
     scans = _load(given)
     nuisance = {} if given.fixed_lines else dict(LINES)

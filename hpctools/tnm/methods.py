@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from .curves import Curves
 from .features import fictive_temperature, peak
-from .model import GAS_CONSTANT, LN_TAU_REFERENCE
-from .refinement import Noise, Result, refine
+from .model import GAS_CONSTANT
+from .refinement import Result, refine
+from .residuals import Noise
 from .scans import Scan, ScanError
 from .start import Start, activation_energy, limiting_temperatures
 
@@ -79,7 +80,7 @@ def simulation_comparative(scans: Sequence[Scan]) -> Compared:
                 for c, h, low in zip(centre, half, SMALLEST, strict=True)]  # fmt: skip
         grid = np.array([(ln_a, dh, x, beta) for x in axes[0] for beta in axes[1]])
         for _ in range(2):
-            values, _, _ = curves.evaluate(grid)
+            values = curves.evaluate(grid)
             evaluations += len(grid)
             if not np.isfinite(values).all():
                 raise ScanError(scans[0].name, "the simulation-comparative method met scans that cannot be simulated")
@@ -87,7 +88,7 @@ def simulation_comparative(scans: Sequence[Scan]) -> Compared:
             simulated = fictive_temperature(curves.temperature[part], values[:, part])
             # Tf' falls where ln A falls: w₀ per e-fold
             grid[:, 0] += theta * (1 / simulated - 1 / tf[reference])
-        values, _, _ = curves.evaluate(grid)
+        values = curves.evaluate(grid)
         evaluations += len(grid)
         squares = ((values - data) ** 2).mean(1)
         k = int(np.argmin(squares))
@@ -114,8 +115,3 @@ def peak_shift(annealed: Sequence[Scan]) -> float:
         raise ScanError("peak shift", f"Tf' of the annealed scans differ by {np.ptp(tf):.2g} K; anneal for longer")
     slope = -float(fall @ rise / (fall @ fall))
     return 1.0 / (1.0 + slope) if slope > -0.5 else 1.0
-
-
-def ln_a_from(t100: float, dh: float) -> float:
-    """ln A of a material with τ(T100) = 100 s."""
-    return LN_TAU_REFERENCE - dh / (GAS_CONSTANT * t100)

@@ -1,4 +1,4 @@
-"""Model curves at measured temperatures: programs as instruments run them, thermal lag, derivatives."""
+"""Model curves at measured temperatures: programs as instruments run them, thermal lag."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs(name):
     one = PROGRAMS[name]
-    found = Curves([one]).evaluate(AS2SE3[None], resolution=2.0)[0][0]
+    found = Curves([one]).evaluate(AS2SE3[None], resolution=2.0)[0]
     wanted = by_second_method(one, AS2SE3)
     # dTf/dT jumps where the heating begins; instruments show nothing there either
     settled = one.temperature > one.history[-1].end + 2.0
@@ -62,7 +62,7 @@ def test_programs_differ():
     """The cycle before and the annealing are no small matter here."""
     plain = Curves([replace(PROGRAMS["annealed"], history=(Segment(-10.0, 370.0),))])
     annealed = Curves([PROGRAMS["annealed"]])
-    assert np.abs(plain.evaluate(AS2SE3[None])[0] - annealed.evaluate(AS2SE3[None])[0]).max() > 0.3
+    assert np.abs(plain.evaluate(AS2SE3[None]) - annealed.evaluate(AS2SE3[None])).max() > 0.3
 
 
 @pytest.mark.parametrize("length", [0.02, 0.2, 1.0, 4.0])
@@ -76,23 +76,10 @@ def test_lag_of_a_ramp_and_a_wave(length):
     np.testing.assert_allclose(lagged(np.sin(k * t), step, length)[900:-3], late[900:-3], atol=2e-5)
 
 
-def test_derivatives_by_temperature_and_lag():
-    curves = Curves([PROGRAMS["simple"]])
-    _, slope, by_lag = curves.evaluate(AS2SE3[None], lag=4.0, slopes=True)
-    for derivative, step in ((-slope, {"shift": 0.02}), (by_lag, {"lag": 0.05})):
-        plus, minus = (
-            curves.evaluate(AS2SE3[None], **{"lag": 4.0, "shift": 0.0} | {k: v * sign + (4.0 if k == "lag" else 0.0)
-                            for k, v in step.items()})[0][0]
-            for sign in (1, -1)
-        )  # fmt: skip
-        difference = (plus - minus) / (2 * next(iter(step.values())))
-        np.testing.assert_allclose(derivative, difference, atol=6e-3 * np.abs(difference).max())
-
-
 def test_lag_moves_the_peak_by_its_length_and_keeps_the_area():
     one = PROGRAMS["simple"]
     curves = Curves([one])
-    plain, late = curves.evaluate(AS2SE3[None])[0][0], curves.evaluate(AS2SE3[None], lag=6.0)[0][0]
+    plain, late = curves.evaluate(AS2SE3[None])[0], curves.evaluate(AS2SE3[None], lag=6.0)[0]
     # ∫(1 - C) grows by the length q τ = 1 K
     assert np.trapezoid(plain - late, one.temperature) == pytest.approx(1.0, abs=2e-3)
     assert late.max() < plain.max()

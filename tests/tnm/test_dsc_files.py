@@ -13,7 +13,7 @@ from hpctools.tnm import dsc, fit, load
 from hpctools.tnm.cycles import heating_scans, turning_points
 from hpctools.tnm.measurements import Options
 from hpctools.tnm.normalise import normalise
-from hpctools.tnm.refinement import LINES
+from hpctools.tnm.residuals import LINES
 from hpctools.tnm.scans import ScanError
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 
 from hpctools.tnm import Noise, bounds, fit, fit_many
 from hpctools.tnm.materials import MATERIALS
-from hpctools.tnm.refinement import LINES, Problem, from_internal, to_internal
+from hpctools.tnm.residuals import LINES, Problem, from_internal, to_internal
 from hpctools.tnm.scans import Scan, ScanError, Segment
 from hpctools.tnm.start import estimate, from_table
 

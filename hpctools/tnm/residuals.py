@@ -1,0 +1,266 @@
+"""Residuals of a set of scans and their derivatives, in the unknowns of the refinement.
+
+Unknowns: the reading of T100 (K), ln Δh*, x, β, and, switched on by name, what an instrument adds (curves.py): `gain`,
+`offset`, `tilt` and `gain-tilt` of each scan, `shift` (K) and `lag` (s) of all. T100, where τ = 100 s, and Δh* are
+nearly uncorrelated, ln A and Δh* are not (-0.9998); ln A = ln 100 - Δh*/(R T100). To first order a lag is a shift and
+a shift is a change of T100: well determined is only the reading, T100 + shift + heating rate · lag, at which the
+derivatives by shift and lag are taken.
+
+The noise of a DSC is correlated: residuals are whitened as a first-order autoregressive process of correlation length
+ℓ, w_i = (r_i - ρ r_(i-1))/√(1 - ρ²), ρ = exp(-ΔT/ℓ), which is generalised least squares for exponential correlation.
+Instrument parameters carry Gaussian priors (PRIORS), since a shift of the temperature scale is almost a change of ln A.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .curves import Curves, tables
+from .model import GAS_CONSTANT, LN_TAU_REFERENCE, reference_temperature
+from .scans import Scan, ScanError
+
+Array = NDArray[np.float64]
+
+# what an instrument adds: standard deviation of its prior; those of each scan, then those of all
+PRIORS = {"gain": 0.03, "offset": 0.02, "tilt": 0.02, "gain-tilt": 0.02, "shift": 0.3, "lag": 4.0}
+EACH_SCAN = ("gain", "offset", "tilt", "gain-tilt")
+# what lines through glass and liquid windows may have got wrong: nearly free
+LINES = {"gain": 0.1, "offset": 0.05, "tilt": 0.05, "gain-tilt": 0.1}
+LAG_CENTRE, LAG_LIMITS, SHIFT_LIMITS = 4.0, (0.0, 20.0), (-5.0, 5.0)
+# limits of the refinement, wider than the box that networks are trained in
+LOWEST_X, LOWEST_BETA = 0.05, 0.15
+LEAST_NOISE = 3e-4  # of CpN: the simulator's own error
+STEPS = (0.02, 0.004, 0.005, 0.004)  # of the Jacobian: T100 in w₀, ln Δh*, x, β
+LONGEST = {"shift": 1.0, "lag": 3.0}  # step of the fit, K and s
+MOVES = {"shift": 0.3, "lag": 0.5}  # the same of shift (K) and lag (s)
+
+# names of instrument parameters to fit, or standard deviations of their priors by name
+Nuisance = Sequence[str] | Mapping[str, float]
+
+
+class Noise(NamedTuple):
+    """Standard deviation of CpN and its correlation length, K (0: white)."""
+
+    sigma: float
+    length: float
+
+
+def to_internal(parameters: Array) -> Array:
+    """(…, 4) ln A, Δh*, x, β to T100, ln Δh*, x, β."""
+    p = np.asarray(parameters, float)
+    return np.stack([reference_temperature(p[..., 0], p[..., 1]), np.log(p[..., 1]), p[..., 2], p[..., 3]], -1)
+
+
+def from_internal(values: Array) -> Array:
+    """The inverse of to_internal."""
+    dh = np.exp(values[..., 1])
+    ln_a = LN_TAU_REFERENCE - dh / (GAS_CONSTANT * values[..., 0])
+    return np.stack([ln_a, dh, values[..., 2], values[..., 3]], -1)
+
+
+def outer_jacobian(values: Array) -> Array:
+    """∂(ln A, Δh*, x, β)/∂(T100, ln Δh*, x, β), (4, 4)."""
+    dh = np.exp(values[1])
+    j = np.eye(4)
+    j[0, 0] = dh / (GAS_CONSTANT * values[0] ** 2)
+    j[0, 1] = -dh / (GAS_CONSTANT * values[0])
+    j[1, 1] = dh
+    return j
+
+
+@njit(cache=True, nogil=True)
+def whiten(rows, temperature, offset, length):
+    """Rows (n, points) in place: what is new at each point of noise with exponential correlation."""
+    for s in range(offset.size - 1):
+        for i in range(offset[s + 1] - 1, offset[s], -1):
+            rho = np.exp(-(temperature[i] - temperature[i - 1]) / length) if length > 0.0 else 0.0
+            scale = 1.0 / np.sqrt(1.0 - rho * rho)
+            for k in range(rows.shape[0]):
+                rows[k, i] = (rows[k, i] - rho * rows[k, i - 1]) * scale
+
+
+class Problem:
+    """Residuals and Jacobian of a set of scans, with the instrument parameters that are switched on."""
+
+    def __init__(self, scans: Sequence[Scan], nuisance: Nuisance = (), dh: float | None = None) -> None:
+        for name in nuisance:
+            if name not in PRIORS:
+                raise ScanError("nuisance", f"{name!r} is unknown; expected {', '.join(PRIORS)}")
+        self.curves = Curves(scans)
+        self.data = np.concatenate([s.cpn for s in scans])
+        self.dh = dh
+        n = len(scans)
+        self.columns: list[tuple[str, int]] = [
+            *((name, k) for name in EACH_SCAN if name in nuisance for k in range(n)),
+            *((name, -1) for name in ("shift", "lag") if name in nuisance),
+        ]
+        self.size = 4 + len(self.columns)
+        # K of reading for a unit of each unknown behind β
+        rate = float(np.mean(self.curves.heating))
+        self._reads = np.array([{"shift": 1.0, "lag": rate}.get(name, 0.0) for name, _ in self.columns])
+        self.evaluations = 0
+        t, offset = self.curves.temperature, self.curves.offset
+        # -1 … 1 along each scan
+        self._span = np.concatenate(
+            [2 * (t[a:b] - t[a]) / (t[b - 1] - t[a]) - 1 for a, b in itertools.pairwise(offset)]
+        )
+        low, high = np.full(self.size, -np.inf), np.full(self.size, np.inf)
+        low[0], low[2:4], high[2:4] = 10.0, (LOWEST_X, LOWEST_BETA), 1.0
+        low[1], high[1] = np.log(1e4), np.log(1e7)
+        # steps that the linear model can be trusted for; that of T100 depends on where it is
+        self.longest = np.full(self.size, np.inf)
+        self.longest[1:4] = 0.25, 0.15, 0.15
+        self.centre, self.prior = np.zeros(self.size), np.full(self.size, np.inf)
+        for i, (name, _) in enumerate(self.columns, 4):
+            self.longest[i] = LONGEST.get(name, np.inf)
+            self.prior[i] = nuisance[name] if isinstance(nuisance, Mapping) else PRIORS[name]
+            if name == "lag":
+                self.centre[i], (low[i], high[i]) = LAG_CENTRE, LAG_LIMITS
+            if name == "shift":
+                low[i], high[i] = SHIFT_LIMITS
+        self.low, self.high = low, high
+
+    def initial(self, parameters: Array, read: bool = False) -> Array:
+        """Unknowns (size,) at a parameter set, instrument parameters at their priors' centres.
+
+        read: the set was read off scans that an instrument has shifted and delayed.
+        """
+        values = self.centre.copy()
+        values[:4] = to_internal(parameters)
+        if self.dh is not None:
+            values[1] = np.log(self.dh)
+        if not read:
+            values[0] += self._reads @ values[4:]
+        return np.clip(values, self.low, self.high)
+
+    def parameters(self, values: Array) -> Array:
+        """ln A, Δh*, x, β (4,) of the unknowns (size,)."""
+        return from_internal(self._true(values))
+
+    def parameter_jacobian(self, values: Array) -> Array:
+        """∂(ln A, Δh*, x, β)/∂(unknowns), (4, size)."""
+        choice = np.eye(4, self.size)
+        choice[0, 4:] = -self._reads
+        return outer_jacobian(self._true(values)) @ choice
+
+    def _true(self, values: Array) -> Array:
+        """T100, ln Δh*, x, β (4,)."""
+        out = np.array(values[:4])
+        out[0] -= self._reads @ values[4:]
+        return out
+
+    def _instrument(self, values: Array) -> tuple[Array, Array, float, float]:
+        """Gain and offset at each point, shift, lag."""
+        found = {name: np.zeros(len(self.curves)) for name in EACH_SCAN}
+        common = {"shift": 0.0, "lag": 0.0}
+        for (name, k), value in zip(self.columns, values[4:], strict=True):
+            if k < 0:
+                common[name] = float(value)
+            else:
+                found[name][k] = value
+        counts = np.diff(self.curves.offset)
+        gain, offset, tilt, gain_tilt = (np.repeat(found[name], counts) for name in EACH_SCAN)
+        return 1 + gain + gain_tilt * self._span, offset + tilt * self._span, common["shift"], common["lag"]
+
+    def model(self, values: Array, resolution: float = 1.0) -> Array:
+        """What the instrument shows, (points,)."""
+        gain, offset, shift, lag = self._instrument(values)
+        curve = self.curves.evaluate(self.parameters(values)[None], lag, shift, resolution)
+        self.evaluations += 1
+        return np.asarray(curve[0] * gain + offset)
+
+    def linearise(self, values: Array, resolution: float = 1.0, central: bool = False) -> tuple[Array, Array]:
+        """Model (points,) and its derivatives (size, points).
+
+        Differences to one side are biased by their step, which shifts the minimum in its weak directions; central ones
+        are not, and take 9 simulated sets instead of 5.
+        """
+        gain, offset, shift, lag = self._instrument(values)
+        dh = np.exp(values[1])
+        steps = np.array(STEPS)
+        true = self._true(values)
+        steps[0] *= GAS_CONSTANT * true[0] ** 2 / dh
+        steps[2:] *= np.where(values[2:4] + steps[2:] > 1.0, -1.0, 1.0)
+        moved = [0, 1, 2, 3] if self.dh is None else [0, 2, 3]
+        shifts = np.diag(steps)[moved]
+        back = np.zeros(4)
+        if central:
+            # x and β stay at 1 or below
+            back = np.where(np.r_[0.0, 0.0, values[2:4] - steps[2:]] > 1.0, 0.0, 1.0)
+            first, last = shifts[:-1], shifts[-1:]
+            shifts = np.vstack([first, -first * back[moved[:-1], None], last, -last * back[3]])
+        points = true + np.vstack([np.zeros(4), shifts])
+        parameters = from_internal(points)
+        betas, which = np.unique(parameters[:, 3], return_inverse=True)
+        stack = tables(betas, resolution), which.astype(np.int64)
+        curve = self.curves.evaluate(parameters, lag, shift, resolution, stack)
+        self.evaluations += len(points)
+        jacobian = np.zeros((self.size, self.data.size))
+        n = len(moved)
+        for k, j in enumerate(moved):
+            forward, backward = (len(points) - 1 - central, len(points) - 1) if k == n - 1 else (1 + k, n + k)
+            ahead, behind = curve[forward], curve[backward if central else 0]
+            jacobian[j] = gain * (ahead - behind) / (steps[j] * (1 + back[j]))
+        for i, (name, k) in enumerate(self.columns, 4):
+            if name in MOVES:
+                there = values.copy()
+                there[i] += MOVES[name]
+                _, _, new_shift, new_lag = self._instrument(there)
+                own = stack[0], stack[1][:1]
+                read = self.curves.evaluate(self.parameters(there)[None], new_lag, new_shift, resolution, own)
+                self.evaluations += 1
+                jacobian[i] = gain * (read[0] - curve[0]) / MOVES[name]
+            else:
+                part = self.curves.part(k)
+                base = curve[0, part] if name.startswith("gain") else np.ones(part.stop - part.start)
+                jacobian[i, part] = base * self._span[part] if name.endswith("tilt") else base
+        return curve[0] * gain + offset, jacobian
+
+    def whitened(self, rows: Array, noise: Noise) -> Array:
+        """Rows (n, points) of residuals or derivatives as independent numbers of unit variance."""
+        out = np.ascontiguousarray(rows) / noise.sigma
+        whiten(out, self.curves.temperature, self.curves.offset, noise.length)
+        return out
+
+    def cost(self, values: Array, model: Array, noise: Noise) -> float:
+        """Sum of squares, priors included; infinite where the model failed."""
+        if not np.isfinite(model).all():
+            return np.inf
+        rest = self.whitened((self.data - model)[None], noise)[0]
+        return float(rest @ rest + np.sum(((values - self.centre) / self.prior) ** 2))
+
+
+def noise_of(residuals: Array, curves: Curves, unknowns: float = 0.0) -> Noise:
+    """Size and correlation length of residuals (points,), whose autocorrelation over neighbours is exp(-ΔT/ℓ)."""
+    products, squares, gaps = [], [], []
+    for k in range(len(curves)):
+        r = residuals[curves.part(k)]
+        products.append(r[1:] * r[:-1])
+        squares.append(0.5 * (r[1:] ** 2 + r[:-1] ** 2))
+        gaps.append(np.diff(curves.temperature[curves.part(k)]))
+    gap = float(np.median(np.concatenate(gaps)))
+    n = residuals.size
+    variance = float(residuals @ residuals) / max(1.0, n - unknowns)
+    rho = float(np.sum(np.concatenate(products)) / max(np.sum(np.concatenate(squares)), 1e-300))
+    rho = min(max(rho + (1 + 3 * rho) / n * len(curves), 0.0), 0.98)  # bias of short series
+    length = -gap / np.log(rho) if rho > 0.1 else 0.0
+    return Noise(max(float(np.sqrt(variance)), LEAST_NOISE), length)
+
+
+def seen_noise(scans: Sequence[Scan]) -> float:
+    """Noise (of CpN) that the scans state, or NaN: a measure that does not depend on the model."""
+    stated = [one.noise for one in scans if one.noise is not None]
+    return float(np.sqrt(np.mean(np.square(stated)))) if len(stated) == len(scans) and stated else float("nan")
+
+
+def roughness(problem: Problem) -> float:
+    """Noise of the data from third differences, which see little of the curve."""
+    weights = np.array([1.0, -3.0, 3.0, -1.0]) / np.sqrt(20.0)
+    parts = [np.convolve(problem.data[problem.curves.part(k)], weights, "valid") for k in range(len(problem.curves))]
+    return float(1.4826 * np.median(np.abs(np.concatenate(parts))))
