@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from .curves import Curves, tables
 from .model import GAS_CONSTANT, LN_TAU_REFERENCE, reference_temperature
 from .scans import Scan, ScanError
+from .spectrum import TableStack
 
 Array = NDArray[np.float64]
 
@@ -209,18 +210,28 @@ class Problem:
             jacobian[j] = gain * (ahead - behind) / (steps[j] * (1 + back[j]))
         for i, (name, k) in enumerate(self.columns, 4):
             if name in MOVES:
-                there = values.copy()
-                there[i] += MOVES[name]
-                _, _, new_shift, new_lag = self._instrument(there)
                 own = stack[0], stack[1][:1]
-                read = self.curves.evaluate(self.parameters(there)[None], new_lag, new_shift, resolution, own)
-                self.evaluations += 1
-                jacobian[i] = gain * (read[0] - curve[0]) / MOVES[name]
+                ahead = self._moved(values, i, MOVES[name], resolution, own)
+                if central and values[i] - MOVES[name] >= self.low[i]:
+                    behind = self._moved(values, i, -MOVES[name], resolution, own)
+                    jacobian[i] = gain * (ahead - behind) / (2 * MOVES[name])
+                else:
+                    jacobian[i] = gain * (ahead - curve[0]) / MOVES[name]
             else:
                 part = self.curves.part(k)
                 base = curve[0, part] if name.startswith("gain") else np.ones(part.stop - part.start)
                 jacobian[i, part] = base * self._span[part] if name.endswith("tilt") else base
         return curve[0] * gain + offset, jacobian
+
+    def _moved(
+        self, values: Array, i: int, step: float, resolution: float, stack: tuple[TableStack, NDArray[np.int64]]
+    ) -> Array:
+        """CpN (points,) where unknown i, a shift or a lag, differs by a step."""
+        there = values.copy()
+        there[i] += step
+        _, _, shift, lag = self._instrument(there)
+        self.evaluations += 1
+        return self.curves.evaluate(self.parameters(there)[None], lag, shift, resolution, stack)[0]
 
     def whitened(self, rows: Array, noise: Noise) -> Array:
         """Rows (n, points) of residuals or derivatives as independent numbers of unit variance."""
