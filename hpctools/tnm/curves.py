@@ -23,7 +23,7 @@ from .simulator import CHANGE_COOLING, CHANGE_HEATING, Plan, deep_glass
 from .spectrum import TableStack, default_spacing, join_tables, make_tables
 
 Array = NDArray[np.float64]
-STEPS_A_WIDTH = 16.0  # points of the model's own grid in w₀
+STEPS_A_WIDTH = 32.0  # points of the model's own grid in w₀
 STEP_LIMITS = (0.005, 0.5)  # K
 MOST_POINTS = 60_000
 MARGIN = 3.0  # K of model beyond both ends of a scan

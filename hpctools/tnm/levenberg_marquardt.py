@@ -12,6 +12,8 @@ from .residuals import LEAST_NOISE, Noise, Problem
 
 Array = NDArray[np.float64]
 CONVERGED = 0.1  # step of Gauss-Newton, in standard errors, after which it is taken as the last one
+UNDAMPED = 1e-10  # of a Gauss-Newton step
+
 
 class State(NamedTuple):
     values: Array
@@ -43,16 +45,13 @@ def minimise(
         if problem.dh is not None:
             fixed[1] = True
         free = np.flatnonzero(~fixed)
-        h, g = hessian[np.ix_(free, free)], gradient[free]
-        scale = np.sqrt(np.maximum(np.diag(h), 1e-300))
-        # what Gauss-Newton would still gain, against the size of the residuals
-        newton = np.linalg.lstsq(h / np.outer(scale, scale), g / scale, rcond=1e-13)[0]
+        # what Gauss-Newton would still gain within the limits, against the size of the residuals
+        newton = _step(hessian, gradient, UNDAMPED, values, problem, free)
         size = max(cost / problem.data.size, (LEAST_NOISE / noise.sigma) ** 2)
-        if np.sqrt(max(0.0, float(newton @ (g / scale))) / size) < CONVERGED:
+        left = np.sqrt(max(0.0, float(2 * gradient @ newton - newton @ hessian @ newton)) / size)
+        if left < CONVERGED:
             converged = True
-            values = values.copy()
-            values[free] += newton / scale
-            values = np.clip(values, problem.low, problem.high)
+            values = np.clip(values + newton, problem.low, problem.high)
             model = problem.model(values, resolution)
             break
         accepted = False
@@ -66,7 +65,7 @@ def minimise(
                 break
             damping *= 6.0
         if not accepted:
-            converged = bool(np.sqrt(max(0.0, float(newton @ (g / scale))) / size) < 5 * CONVERGED)
+            converged = bool(left < 5 * CONVERGED)
             break
         gained = cost - new_cost
         values, model, jacobian, cost = trial, new_model, new_jacobian, new_cost

@@ -105,7 +105,7 @@ def refine(
         if best is None or problem.cost(state.values, state.model, used) < problem.cost(best.values, best.model, used):
             best = state
         rms = float(np.sqrt(np.mean((problem.data - best.model) ** 2)))
-        if best.converged and rms < max(2.5 * roughness(problem), 3 * LEAST_NOISE):
+        if rms < max(2.5 * roughness(problem), 3 * LEAST_NOISE):
             break
     assert best is not None
     if given is None:
