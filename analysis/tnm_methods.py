@@ -4,8 +4,8 @@
 
 Methods: Levenberg-Marquardt from a naive start (x = β = 0.5, Δh* and A by rules) with equal weights; the same from the
 refinement's own start; the simulation-comparative method; Δh* from the cooling-rate law of Tf'; x from the peak shift
-of annealed scans (experiments of its own, up to 50 h); the network, where this installation has one; the refinement,
-without and with thermal lag among its unknowns.
+of annealed scans (experiments of its own, up to 50 h); the network for measured scans; the refinement, without and with
+thermal lag among its unknowns.
 Distortions: none; noise of 0.3, 1, 3 % of ΔCp (correlation length 1 K); a thermal lag of 5 s; peaks skewed by half of
 the signal behind a lag of 15 s; a bad start (Δh* 40 % off, T100 2 w₀ off, x and β 0.25 off), for what takes a start.
 Samples are drawn from the continuous box, CpN_max ≤ 6, and made with finer steps and other modes than the fit's.
@@ -62,13 +62,6 @@ def bad_start(parameters: Array, number: int) -> Array:
     return np.array([np.log(100.0) - dh / (GAS_CONSTANT * t100), dh, x, beta])
 
 
-def _network(scans: list[Scan]) -> Array | None:
-    found = from_network(scans)
-    if found is None or not len(found.candidates):
-        return None
-    return found.parameters
-
-
 Answer = tuple[Array, bool]
 
 
@@ -90,8 +83,10 @@ def methods(scans: list[Scan], extra: Callable[[], list[Scan]], start: Array | N
         return result.parameters[1:], result.converged
 
     def network() -> Answer:
-        found = _network(scans)
-        return (np.full(3, np.nan), False) if found is None else (found[1:], True)
+        found = from_network(scans)
+        if not len(found.candidates):
+            return np.full(3, np.nan), False
+        return found.parameters[1:], True
 
     table: dict[str, Callable[[], Answer]] = {"LM, naive start": naive}
     if start is None:
@@ -99,9 +94,8 @@ def methods(scans: list[Scan], extra: Callable[[], list[Scan]], start: Array | N
             "simulation-comparative": lambda: (simulation_comparative(scans).parameters[1:], True),
             "cooling-rate law": law,
             "peak shift": shift,
+            "network": network,
         }
-        if from_network(scans) is not None:
-            table["network"] = network
     table |= {"refinement": fitted, "refinement with lag": lambda: fitted(nuisance=("lag",))}
     return table
 

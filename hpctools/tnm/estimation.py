@@ -23,6 +23,7 @@ from .inputs import network_inputs
 from .instrument import Instruments
 from .network import Estimate, Estimates, load
 from .program import Program
+from .scans import ScanError
 
 FloatArray = NDArray[np.float64]
 Scan = tuple[ArrayLike, ArrayLike, float]
@@ -33,12 +34,6 @@ LEAST_CPN = -0.7  # a glass cooled at five times the heating rate gives -0.42
 LEAST_LIQUID = 0.6  # of CpN behind the rise
 # reach of scans that the network for measured ones has seen, in widths d; what lies further is cut off
 REACH_BELOW, REACH_ABOVE = Instruments().below[1], Instruments().above[1]
-
-
-class ScanError(ValueError):
-    """A scan that no transition of the model can be read off; the message names it and the reason."""
-
-    user_error = True
 
 
 def estimate(

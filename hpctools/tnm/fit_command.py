@@ -28,9 +28,9 @@ PREDICT = """A first estimate of the TNM parameters of DSC heating scans, withou
 
     python -m hpctools.tnm predict run.txt
 
-It takes the files and options of `fit`. The estimate is the network's where this installation has one, else that of
-the cooling-rate law and a table of simulated scans, which has no error bars; both are what `fit` starts from. Neither
-knows what the lines through glass and liquid got wrong, which can move Δh* by 10-20 %; `fit` takes that out.
+It takes the files and options of `fit`. The estimate is the network's; where the network refuses the scans (the reason
+is printed) it is that of the cooling-rate law and a table of simulated scans, which has no error bars. Neither knows
+what the lines through glass and liquid got wrong, which can move Δh* by 10-20 %; `fit` takes that out.
 """
 
 

@@ -16,13 +16,12 @@ DEFAULT_HEATING = 10.0  # K/min
 
 
 class ScanError(ValueError):
-    """A scan that cannot be used; the message begins with its name."""
+    """A scan, or a set of them, that cannot be used; the message begins with its name."""
 
     user_error = True
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name}: {reason}")
-        self.name, self.reason = name, reason
+    def __init__(self, name: str, reason: str = "") -> None:
+        super().__init__(f"{name}: {reason}" if reason else name)
 
 
 class Segment(NamedTuple):

@@ -1,7 +1,6 @@
-"""Start of the refinement: the network's estimate where there is one, else one from the scans alone.
+"""Start of the refinement: the network's estimate, and one from the scans alone where the network leads nowhere.
 
-Without a network Δh* comes from the cooling-rate law, x and β from a coarse table.
-
+Without the network Δh* comes from the cooling-rate law, x and β from a coarse table.
 In reduced temperature u = (T - Tf')/w, w = R Tf'²/Δh*, scans depend on x, β, the ratios of the rates, and little on
 F = Δh*/(R Tf'). A table of simulated scans over (F, x, β), made once for a set of ratios, is compared with the scans
 in u; the best few entries are the starts.
@@ -9,7 +8,6 @@ in u; the best few entries are the starts.
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,10 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .estimation import estimate as network_estimate
 from .features import cooling_rate_law, fictive_temperature
 from .model import GAS_CONSTANT, LN_TAU_REFERENCE
 from .program import ZERO_CELSIUS, Program
-from .scans import Scan
+from .scans import Scan, ScanError
 from .simulator import simulate_windows
 
 Array = NDArray[np.float64]
@@ -37,7 +36,8 @@ STANDARD_T100 = 400.0  # K, of the table; scaling of T and Δh* takes it anywher
 class Start(NamedTuple):
     """Parameter sets (k, 4) to start from, best first, and where they come from.
 
-    covariance (4, 4) of the first, ln A, Δh*, x, β, or None; flags: why it should not be used.
+    covariance (4, 4) of the first, ln A, Δh*, x, β, or None; flags: what speaks against it, or why the network gives
+    none.
     """
 
     candidates: Array
@@ -106,31 +106,24 @@ def estimate(scans: Sequence[Scan], dh: float | None = None) -> Start:
     """Starts of a refinement: the network's first, then the table's; dh: Δh* in J/mol where it is known."""
     table = from_table(scans, dh)
     network = from_network(scans)
-    if network is None or not len(network.candidates):
-        return table
+    if not len(network.candidates):
+        return table._replace(flags=network.flags)
     return network._replace(candidates=np.vstack([network.candidates, table.candidates]))
 
 
-def from_network(scans: Sequence[Scan]) -> Start | None:
-    """The network's estimate; None where this installation has no network, no candidates where it refuses the scans."""
-    try:
-        estimation = importlib.import_module(".estimation", __package__)
-    except ModuleNotFoundError:
-        return None
+def from_network(scans: Sequence[Scan]) -> Start:
+    """The network's estimate; no candidates, and the reason among the flags, where it refuses the scans."""
     rates = [one.heating_rate for one in scans]
-    plain = [one for one in scans if not one.annealed]
-    if len(plain) < len(scans) or min(rates) < 0.98 * max(rates):
+    if any(one.annealed for one in scans) or min(rates) < 0.98 * max(rates):
         return Start(np.empty((0, 4)), "network", flags=("the network knows no holds and one heating rate only",))
     try:
-        found = estimation.estimate(
+        found = network_estimate(
             [(one.temperature, one.cpn, one.cooling_rate) for one in scans], float(np.mean(rates)),
             names=[one.name for one in scans],
         )  # fmt: skip
-    except ValueError as error:
-        if not getattr(error, "user_error", False):
-            raise
+    except ScanError as error:
         return Start(np.empty((0, 4)), "network", flags=(str(error),))
-    return Start(np.array(found.parameters, float)[None], "network", np.asarray(found.covariance), tuple(found.flags))
+    return Start(found.parameters[None], "network", found.covariance, found.flags)
 
 
 def from_table(scans: Sequence[Scan], dh: float | None = None) -> Start:
