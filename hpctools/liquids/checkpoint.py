@@ -66,6 +66,7 @@ class Progress:
     frames : frames written.
     relaxation_time : of the end of the equilibration by the clock, τ_LJ; NaN where it did not relax.
     attempts : productions given up because the mean temperature was off.
+    trials : (estimate of the right energy a particle, steps it took) of each production that was looked at.
     saved_energy : total energy a particle when the restart file was written.
     joins : by how much the energy a particle of each restart differed from it.
     wall_seconds : time spent so far.
@@ -85,6 +86,7 @@ class Progress:
     frames: int = 0
     relaxation_time: float = math.nan
     attempts: int = 0
+    trials: list[tuple[float, int]] = field(default_factory=list)
     saved_energy: float = math.nan
     joins: list[float] = field(default_factory=list)
     wall_seconds: float = 0.0

@@ -225,8 +225,8 @@ class Simulation:
         if self.done.attempts < _ATTEMPTS - 1 and self.state.protocol == "liquid":
             if self.done.steps < trial:
                 self._advance("producing", trial, look, next_stop=next_stop, expected=lambda: schedule.total_steps)
-            if self.done.steps == trial and not self._temperature_is_right():
-                self._again()
+            if self.done.steps == trial and (energy := self._better_energy()) is not None:
+                self._again(energy)
                 return
         self._advance("producing", schedule.total_steps, look, next_stop=next_stop)
         self.done.last_energy = self._total_energy()
@@ -251,16 +251,26 @@ class Simulation:
         self.done.since_frame = [Mean() for _ in range(3)]
         self.done.frames += 1
 
-    def _temperature_is_right(self) -> bool:
-        return abs(self.done.temperature.value / self.state.temperature - 1) < self.state.temperature_tolerance
+    def _better_energy(self) -> float | None:
+        """The energy a particle at which production should go on anew; None where that of now is right.
 
-    def _again(self) -> None:
-        """Start production anew at a corrected energy."""
+        Each trial, at energy E and mean temperature T', is an estimate E + c (T - T') of the right energy, as
+        the mean of NVT is; c is the heat capacity. Their mean, weighted by duration, is better than each.
+        """
         state, done = self.state, self.done
-        # heat capacity a particle from the fluctuations in NVT; kept within what dense liquids have
-        n = len(self._species)
-        heat_capacity = min(max(n * done.energy.variance / state.temperature**2, 2.0), 5.0)
-        self._scale_to(self._total_energy() + heat_capacity * (state.temperature - done.temperature.value))
+        energy = self._total_energy()
+        # from the fluctuations in NVT; kept within what dense liquids have
+        heat_capacity = min(max(len(self._species) * done.energy.variance / state.temperature**2, 2.0), 5.0)
+        done.trials.append((energy + heat_capacity * (state.temperature - done.temperature.value), done.steps))
+        estimates = [(done.energy.value, done.energy.samples * SAMPLE_STEPS), *done.trials]
+        best = sum(value * steps for value, steps in estimates) / sum(steps for _, steps in estimates)
+        allowed = 0.5 * state.temperature_tolerance * state.temperature * heat_capacity
+        return best if abs(best - energy) > allowed else None
+
+    def _again(self, energy: float) -> None:
+        """Start production anew at this energy."""
+        done = self.done
+        self._scale_to(energy)
         assert self._trajectory is not None
         self._trajectory.close()
         self._trajectory = None
