@@ -17,7 +17,7 @@ def script(path: Path, body: str) -> Path:
 
 
 def test_two_nodes_and_their_gpus(cluster: Cluster):
-    shown = cluster.run("sinfo", "-h", "-N", "-o", "%N %T %c %G").splitlines()
+    shown = cluster.run("sinfo", "-h", "-N", "-p", "main", "-o", "%N %T %c %G").splitlines()
     assert shown == ["n1 idle 2 gpu:2", "n2 idle 2 gpu:2"]
 
 
