@@ -154,23 +154,9 @@ def test_pair_counts():
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-def test_cuda_source_compiles(architecture: str):
-    """For the devices it is meant for; this needs NVRTC, but neither driver nor device."""
-    nvrtc = pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="CuPy is not installed")
-    try:
-        nvrtc.getVersion()
-    except Exception as error:
-        pytest.skip(f"NVRTC cannot be loaded: {error}")
-    program = nvrtc.createProgram(source.source(), "scattering.cu", (), ())
-    try:
-        nvrtc.compileProgram(program, ["-std=c++17", f"-arch={architecture}", "--ptxas-options=-v"])
-    except nvrtc.NVRTCError:
-        pytest.fail(nvrtc.getProgramLog(program))
-    log, code = nvrtc.getProgramLog(program), nvrtc.getPTX(program)
-    assert len(nvrtc.getCUBIN(program)) > 0
-    nvrtc.destroyProgram(program)
-    assert "error" not in log and "warning" not in log, log
-    text = code if isinstance(code, str) else code.decode()
+def test_cuda_source_compiles(architecture: str, compile_cuda):
+    """For the devices it is meant for."""
+    _, text = compile_cuda(source.source(), "scattering.cu", architecture)
     # each kernel is there, and a power is read at once
     assert all(f".entry liquid_{name}" in text for name in ("powers", "densities", "self_parts"))
     assert text.count("v2.f64") >= 3

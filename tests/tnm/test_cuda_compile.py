@@ -8,28 +8,14 @@ import pytest
 
 from hpctools.tnm import source
 
-nvrtc = pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="CuPy is not installed")
-try:
-    nvrtc.getVersion()
-except Exception as error:
-    pytest.skip(f"NVRTC cannot be loaded: {error}", allow_module_level=True)
-
 REGISTERS_OF_A_THREAD = 65536 // (source.BLOCK * source.BLOCKS)
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-def test_compiles(architecture: str):
-    program = nvrtc.createProgram(source.source(), "tnm.cu", (), ())
-    try:
-        nvrtc.compileProgram(program, ["-std=c++17", f"-arch={architecture}", "--ptxas-options=-v"])
-    except nvrtc.NVRTCError:
-        pytest.fail(nvrtc.getProgramLog(program))
-    log, code = nvrtc.getProgramLog(program), nvrtc.getPTX(program)
-    assert len(nvrtc.getCUBIN(program)) > 0
-    nvrtc.destroyProgram(program)
-    assert "error" not in log and "warning" not in log, log
+def test_compiles(architecture: str, compile_cuda):
+    log, code = compile_cuda(source.source(), "tnm.cu", architecture)
     # tables are read sixteen bytes at a time, past the caches of what is written
-    assert (code if isinstance(code, str) else code.decode()).count("ld.global.nc.v2.f64") > 10
+    assert code.count("ld.global.nc.v2.f64") > 10
     for kernel in ("physics_float32", "physics_float64", "flats_float32", "flats_float64"):
         found = re.search(
             rf"Function properties for tnm_{kernel}\s+ptxas\W+(\d+) bytes stack frame, (\d+) bytes spill stores, "
