@@ -1,9 +1,6 @@
 """The refinement: recovery from scans of other solvers, noise against the Cramér-Rao bound, refusals, flags."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,18 +11,7 @@ from hpctools.tnm.residuals import LINES, Problem, from_internal, to_internal
 from hpctools.tnm.scans import Scan, ScanError, Segment
 from hpctools.tnm.start import estimate, from_table
 
-ANALYSIS = Path(__file__).parents[2] / "analysis"
 AS2SE3 = MATERIALS[0].parameters
-
-
-@pytest.fixture(scope="module")
-def made():
-    """analysis/tnm_scans.py."""
-    spec = importlib.util.spec_from_file_location("tnm_scans", ANALYSIS / "tnm_scans.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["tnm_scans"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

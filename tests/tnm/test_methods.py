@@ -1,9 +1,6 @@
 """The traditional methods: exact properties, and how far they can be trusted."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,18 +9,7 @@ from hpctools.tnm.materials import MATERIALS
 from hpctools.tnm.methods import activation_energy_of, curve_fit, naive_start, peak_shift, simulation_comparative
 from hpctools.tnm.scans import ScanError, Segment
 
-ANALYSIS = Path(__file__).parents[2] / "analysis"
 AS2SE3 = MATERIALS[0].parameters
-
-
-@pytest.fixture(scope="module")
-def made():
-    """analysis/tnm_scans.py."""
-    spec = importlib.util.spec_from_file_location("tnm_scans", ANALYSIS / "tnm_scans.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["tnm_scans"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
