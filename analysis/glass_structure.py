@@ -4,9 +4,10 @@
     python -m hpctools.glasses campaign glasses.toml --out results/glasses --workers 2
     python analysis/glass_structure.py results/glasses --out glass_structure.png --table glass_structure.csv
 
-Every record of the folders counts. Seeds of the same composition, force field, cooling rate and size are averaged;
-the error is the standard error over seeds, and missing where there is one. Rows of several glasses show the mean over
-glasses and their standard deviation. Cooling rates and sizes are compared where a composition has two of them.
+Every record of the folders counts. Seeds of the same composition, force field, cooling rate, size and time step are
+averaged; the error is the standard error over seeds, and missing where there is one. Rows of several glasses show the
+mean over glasses and their standard deviation. Cooling rates, sizes and time steps are compared where a composition
+has two.
 
 N4, the share of four-fold boron, stands beside the model of Yun, Bray and Dell (W. J. Dell, P. J. Bray, S. Z. Xiao,
 J. Non-Cryst. Solids 58:1, 1983), around which measured glasses scatter by 0.06. Densities stand beside the regression
@@ -40,6 +41,7 @@ class Group:
     field: str
     rate: float
     atoms: int
+    timestep: float
     records: tuple[Record, ...]
 
     def mean(self, value: Callable[[Record], float]) -> tuple[float, float]:
@@ -64,20 +66,20 @@ class Row:
 
 
 def groups(records: Sequence[Record]) -> list[Group]:
-    """The records by composition, force field, cooling rate and size."""
-    found: dict[tuple[str, str, float, int], list[Record]] = {}
+    """The records by composition, force field, cooling rate, size and time step of melt and quench."""
+    found: dict[tuple[str, str, float, int, float], list[Record]] = {}
     for record in records:
         a = record.attributes
         key = (str(a["composition"]), str(a["force_field"]), round(float(a["rate_K_ps"]), 3),
-               sum(record.listed("atoms").values()))
+               sum(record.listed("atoms").values()), record.hot_timestep)
         found.setdefault(key, []).append(record)
     return [Group(*key, tuple(same)) for key, same in sorted(found.items(), key=lambda item: item[0])]
 
 
 def base_of(found: Sequence[Group]) -> list[Group]:
-    """Of each composition and force field the group with most seeds; of equals the faster, then the smaller."""
+    """Of each composition and force field the group with most seeds; of equals the faster, smaller, of longer steps."""
     best: dict[tuple[str, str], Group] = {}
-    for group in sorted(found, key=lambda g: (-len(g.records), -g.rate, g.atoms)):
+    for group in sorted(found, key=lambda g: (-len(g.records), -g.rate, g.atoms, -g.timestep)):
         best.setdefault((group.composition, group.field), group)
     return list(best.values())
 
@@ -140,7 +142,7 @@ def density_rows(base: Sequence[Group]) -> list[Row]:
 
 
 def comparison_rows(found: Sequence[Group], base: Sequence[Group]) -> list[Row]:
-    """Other cooling rates and sizes of a composition beside its base; shown, not judged."""
+    """Other cooling rates, sizes and time steps of a composition beside its base; shown, not judged."""
     rows = []
     for one in base:
         atoms = one.records[0].listed("atoms")
@@ -155,10 +157,13 @@ def comparison_rows(found: Sequence[Group], base: Sequence[Group]) -> list[Row]:
                 continue
             for name, value in shown:
                 (mean, error), (first, first_error) = other.mean(value), one.mean(value)
-                rows.append(Row(one.composition, f"{name}, {other.rate:g} K/ps, {other.atoms} atoms", mean, error,
-                                _seeds(other), "", None, f"{_number(first, first_error)} at {one.rate:g} K/ps, "
-                                f"{one.atoms} atoms"))
+                rows.append(Row(one.composition, f"{name}, {_made(other)}", mean, error, _seeds(other), "", None,
+                                f"{_number(first, first_error)} at {_made(one)}"))
     return rows
+
+
+def _made(group: Group) -> str:
+    return f"{group.rate:g} K/ps, {group.atoms} atoms, {group.timestep:g} fs"
 
 
 def _seeds(group: Group) -> str:

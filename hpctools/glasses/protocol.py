@@ -20,7 +20,8 @@ class Protocol:
 
     start: str = setting("random", "where the atoms begin", choices=("random", "packmol"))
     overlap: float = setting(1.5, "least distance of atoms at the start", unit="Å")
-    timestep: float = setting(1.0, "of the integrator", unit="fs")
+    timestep: float = setting(1.0, "of the integrator, once the glass is cold", unit="fs")
+    hot_timestep: float = setting(2.0, "of the integrator while it is disordered, molten and quenched", unit="fs")
     disorder_time: float = setting(2.0, "of the first melting, steps limited to 0.1 Å, Langevin", unit="ps")
     melt_temperature: float = setting(3500.0, "of the melt", unit="K")
     melt_time: float = setting(20.0, "at the melt's temperature, NVT", unit="ps")
@@ -31,23 +32,26 @@ class Protocol:
     relax_time: float = setting(10.0, "of the relaxation, NPT; its second half gives the volume", unit="ps")
     production_time: float = setting(20.0, "of the production run at the relaxed volume, NVT", unit="ps")
     frame_time: float = setting(0.1, "between frames of the production run", unit="ps")
-    sample_time: float = setting(1.0, "between rows of temperature and pressure, checks and frames of the quench",
-                                 unit="ps")
+    sample_time: float = setting(1.0, "between rows of temperature and pressure, checks and frames of the quench; the "
+                                 "hot stages have as many steps between them", unit="ps")
     restart_time: float = setting(10.0, "between restart files", unit="ps")
     thermostat: float = setting(0.1, "damping of the thermostat (Nosé-Hoover)", unit="ps")
     barostat: float = setting(1.0, "damping of the barostat", unit="ps")
 
     def __post_init__(self) -> None:
-        times = ("timestep", "disorder_time", "melt_time", "hold_time", "relax_time", "production_time", "frame_time",
-                 "sample_time", "restart_time", "thermostat", "barostat", "rate", "overlap", "temperature")  # fmt: skip
+        times = ("timestep", "hot_timestep", "disorder_time", "melt_time", "hold_time", "relax_time", "production_time",
+                 "frame_time", "sample_time", "restart_time", "thermostat", "barostat", "rate", "overlap",
+                 "temperature")  # fmt: skip
         for name in times:
             if not 0 < getattr(self, name) < math.inf:
                 raise ProtocolError(f"{name} {getattr(self, name):g}; expected a number above 0")
         if not self.temperature < self.melt_temperature <= 20000:
             raise ProtocolError(f"melt_temperature {self.melt_temperature:g}; expected above the glass's "
                                 f"{self.temperature:g} K, at most 20000 K")
-        if self.timestep > 3:
-            raise ProtocolError(f"timestep {self.timestep:g} fs; expected at most 3 fs (1 fs is usual in oxides)")
+        for name in ("timestep", "hot_timestep"):
+            if getattr(self, name) > 3:
+                raise ProtocolError(f"{name} {getattr(self, name):g} fs; expected at most 3 fs (1 fs is usual in "
+                                    "oxides)")
         if self.sample_steps < 2:
             raise ProtocolError(f"sample_time {self.sample_time:g} ps; expected at least two timesteps")
         if abs(self.sample_steps - self.frame_steps * round(self.sample_steps / self.frame_steps)) > 0:
@@ -55,7 +59,7 @@ class Protocol:
                                 f"{self.frame_time:g} ps")
 
     def steps(self, time: float) -> int:
-        """Steps of a time in ps, at least one."""
+        """Steps of `timestep` in a time in ps, at least one."""
         return max(round(time * 1000 / self.timestep), 1)
 
     @property
@@ -71,25 +75,28 @@ class Protocol:
     def stages(self) -> list[Stage]:
         """The stages in order; their lengths are whole multiples of `sample_steps`, rounded up."""
         hot, cold = self.melt_temperature, self.temperature
+        long, short = self.hot_timestep, self.timestep
         plan = [
-            ("disorder", self.disorder_time, hot, hot, "langevin"),
-            ("melt", self.melt_time, hot, hot, "nvt"),
-            ("quench", (hot - cold) / self.rate, hot, cold, "nvt"),
-            ("hold", self.hold_time, cold, cold, "nvt"),
-            ("relax", self.relax_time, cold, cold, "npt"),
-            ("production", self.production_time, cold, cold, "nvt"),
+            ("disorder", self.disorder_time, hot, hot, "langevin", long),
+            ("melt", self.melt_time, hot, hot, "nvt", long),
+            ("quench", (hot - cold) / self.rate, hot, cold, "nvt", long),
+            ("hold", self.hold_time, cold, cold, "nvt", short),
+            ("relax", self.relax_time, cold, cold, "npt", short),
+            ("production", self.production_time, cold, cold, "nvt", short),
         ]
-        stages, first = [], 0
-        for name, time, begin, end, ensemble in plan:
-            last = first + self.sample_steps * math.ceil(self.steps(time) / self.sample_steps - 1e-9)
-            stages.append(Stage(name, first, last, begin, end, ensemble))
-            first = last
+        stages: list[Stage] = []
+        first, start = 0, 0.0
+        for name, time, begin, end, ensemble, timestep in plan:
+            last = first + self.sample_steps * math.ceil(time * 1000 / timestep / self.sample_steps - 1e-9)
+            stages.append(Stage(name, first, last, begin, end, ensemble, timestep, start))
+            first, start = last, stages[-1].time(last)
         return stages
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the protocol: steps first … last, temperature begin → end (K) in a straight line."""
+    """A part of the protocol: steps first … last of `timestep` (fs) from time `start` (ps) on, temperature begin → end
+    (K) in a straight line."""
 
     name: str
     first: int
@@ -97,6 +104,12 @@ class Stage:
     begin: float
     end: float
     ensemble: str
+    timestep: float
+    start: float
+
+    def time(self, step: float) -> float:
+        """The time at a step of this stage, ps."""
+        return self.start + (step - self.first) * self.timestep / 1000
 
     def temperature(self, step: float) -> float:
         """The temperature that the thermostat aims at, K."""
@@ -107,9 +120,11 @@ STANDARD = Protocol()
 PROTOCOLS = {
     "standard": STANDARD,
     # Ayush, Sahu, Ali, Patra, arXiv:2308.11151; the lengths of relaxation and production are not given there
-    "paper": replace(STANDARD, start="packmol", melt_temperature=5000.0, melt_time=10000.0, rate=0.4,
+    "paper": replace(STANDARD, start="packmol", hot_timestep=1.0, melt_temperature=5000.0, melt_time=10000.0, rate=0.4,
                      relax_time=1000.0, production_time=1000.0, frame_time=1.0, sample_time=10.0, restart_time=100.0),
     "slow": replace(STANDARD, rate=5.0),
+    "fine": replace(STANDARD, hot_timestep=1.0),
     "fast": replace(STANDARD, melt_time=10.0, rate=100.0, hold_time=2.0, relax_time=5.0, production_time=10.0),
 }
-"""Named protocols: standard (that of the shipped data), paper, slow (5 K/ps), fast (small machines, first shells)."""
+"""Named protocols: standard (that of the shipped data), paper, slow (5 K/ps), fine (1 fs throughout), fast (small
+machines, first shells)."""

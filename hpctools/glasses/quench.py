@@ -5,9 +5,9 @@ A run lives in a folder of its own:
     job.toml              its settings; a run with other settings is refused
     pair.table, three_body.nb3b, log.lammps
     state.json, restart.N the step reached, and the atoms there
-    thermo.txt            temperature (K), pressure (bar), volume (Å³), potential energy (eV), each averaged over a
-                          sample_time (1 ps)
-    quench.lammpstrj      a frame a sample_time from the melt to the relaxed glass (OVITO reads it)
+    thermo.txt            temperature (K), pressure (bar), volume (Å³), potential energy (eV), each averaged over the
+                          steps of a sample_time (1 ps; 2 ps in the hot stages, whose steps are longer)
+    quench.lammpstrj      a frame with each of these rows, from the melt to the relaxed glass (OVITO reads it)
     production.lammpstrj  the frames that the structure is taken from
 
 A restart file is written under another name and renamed, then state.json names it, then the former one goes. On
@@ -150,7 +150,7 @@ class Run:
         self._report()
 
     def advance(self) -> None:
-        """Integrate one sample_time."""
+        """Integrate the steps of one sample_time."""
         stage = next(s for s in self.stages if s.first <= self.step < s.last)
         fresh = stage is not self._stage
         started = time.perf_counter()
@@ -248,7 +248,7 @@ class Run:
             pair = tables.pair_commands(self.plan.field, self.plan.elements, self.folder, merged=self.job.merged)
         else:
             pair = None
-        self._commands(*self.world.bcast(pair), *NEIGHBOUR, f"timestep {self.job.timestep / 1000}")
+        self._commands(*self.world.bcast(pair), *NEIGHBOUR)
 
     def _report(self) -> None:
         """Rows of thermodynamic data."""
@@ -266,6 +266,7 @@ class Run:
         former, self._stage = self._stage, stage
         if former is not None:
             self._commands(*(f"unfix {name}" for name in self._fixes(former)))
+        self._commands(f"timestep {stage.timestep / 1000}")
         first_time = self.step == stage.first
         damping = self.job.thermostat
         if stage.name == "melt" and first_time:

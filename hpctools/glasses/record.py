@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +109,7 @@ def _attributes(run: Run, s: Structure, arguments: list[str]) -> dict[str, Any]:
         "temperature_production_K": float(rows["production"][:, 1].mean()),
         "potential_energy_eV_atom": (energy + self_energy) / number,
         "potential_energy_error_eV_atom": energy_error / number,
-        "rate_K_ps": (quench.begin - quench.end) / ((quench.last - quench.first) * job.timestep / 1000),
+        "rate_K_ps": (quench.begin - quench.end) / (quench.time(quench.last) - quench.start),
         "force_field": plan.field.name,
         "force_field_numbers": json.dumps(_field_numbers(run)),
         "force_field_sha256": hashlib.sha256(plan.field.source.encode()).hexdigest(),
@@ -128,7 +129,9 @@ def _attributes(run: Run, s: Structure, arguments: list[str]) -> dict[str, Any]:
 
 def _data_sets(run: Run, s: Structure) -> dict[str, tuple[Any, str, str]]:
     thermo = trajectory.read_table(run.folder / "thermo.txt")
-    rows = np.column_stack([thermo[:, 0] * run.job.timestep / 1000, thermo[:, 1:5]])
+    ends = [0, *(stage.last for stage in run.stages)]
+    times = np.interp(thermo[:, 0], ends, [0.0, *(stage.time(stage.last) for stage in run.stages)])
+    rows = np.column_stack([times, thermo[:, 1:5]])
     last = s.last
     assert last is not None
     order = {e: i for i, e in enumerate(s.elements)}
@@ -212,6 +215,12 @@ class Record:
     path: Path
     attributes: dict[str, Any]
     data: dict[str, NDArray[Any]]
+
+    @property
+    def hot_timestep(self) -> float:
+        """Step of the integrator in the melt and the quench, fs."""
+        settings = tomllib.loads(self.attributes["config_toml"])
+        return float(settings.get("hot_timestep", settings["timestep"]))  # once there was one step for all
 
     def listed(self, name: str) -> Any:
         """An attribute that is stored as JSON, such as "atoms" or "pairs"."""

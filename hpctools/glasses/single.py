@@ -26,7 +26,7 @@ def plan_text(job: QuenchJob, plan: Plan, folder: Path, ranks: int) -> str:
         f"glass     {plan.wanted}: {atoms} atoms (" + ", ".join(f"{n} {e}" for e, n in plan.atoms.items()) + ")",
         f"box       {plan.length:.2f} Å at {plan.density.value:.3f} g/cm³ ({plan.density.source})",
         f"field     {plan.field.title}" + "".join(f", {k} = {v:.4g}" for k, v in plan.field.variables.items()),
-        "stages    " + ", ".join(f"{s.name} {(s.last - s.first) * job.timestep / 1000:g} ps" for s in stages),
+        "stages    " + ", ".join(f"{s.name} {s.time(s.last) - s.start:g} ps" for s in stages),
         f"cooling   {job.melt_temperature:g} K to {job.temperature:g} K at {job.rate:g} K/ps",
         f"output    {folder}",
         f"time      about {duration(seconds)} on {ranks} core{'s' * (ranks > 1)} "

@@ -6,7 +6,7 @@ does the work of three pair styles. Its energy lacks the self term of `coul/dsf`
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations_with_replacement, product
 from pathlib import Path
 
 import numpy as np
@@ -38,15 +38,27 @@ def pair_commands(field: Field, elements: tuple[str, ...], folder: Path, *, merg
     if field.three_body:
         path = folder / "three_body.nb3b"
         write_three_body(field, elements, path)
-        # types without a part keep their atoms off the style's neighbour list
-        taking_part = {e for term in field.three_body for e in (*term.ends, term.apex)}
-        names = " ".join(e if e in taking_part else "NULL" for e in elements)
         styles.append("nb3b/screened")
-        coefficients.append(f'pair_coeff * * nb3b/screened "{path}" {names}')
+        coefficients = [*_three_body(field, elements, path), *coefficients]
     if len(styles) > 1:
         return ["pair_style hybrid/overlay " + " ".join(styles), *coefficients]
     name = styles[0].split()[0]
     return [f"pair_style {styles[0]}", *(line.replace(f" {name} ", " ") for line in coefficients)]
+
+
+def _three_body(field: Field, elements: tuple[str, ...], path: Path) -> list[str]:
+    """Coefficients of `nb3b/screened`, before those of the pairs.
+
+    The style searches the neighbours within the cut-off of the pairs for legs, which takes as long as the pairs
+    themselves. Only pairs of an apex and an end stay on its list: elements without a part are NULL, and `none` takes
+    all styles from a pair, which gets those of the two-body forces afterwards.
+    """
+    legs = {frozenset((term.apex, end)) for term in field.three_body for end in term.ends}
+    present = [any(e in leg for leg in legs) for e in elements]
+    names = " ".join(e if here else "NULL" for e, here in zip(elements, present, strict=True))
+    off = [f"pair_coeff {i + 1} {j + 1} none" for i, j in combinations_with_replacement(range(len(elements)), 2)
+           if present[i] and present[j] and frozenset((elements[i], elements[j])) not in legs]
+    return [f'pair_coeff * * nb3b/screened "{path}" {names}', *off]
 
 
 def _merged(field: Field, elements: tuple[str, ...], folder: Path, lookup: str) -> tuple[list[str], list[str]]:

@@ -111,8 +111,9 @@ def test_stages_follow_each_other_and_cool_at_the_rate():
     assert all(a.last == b.first for a, b in itertools.pairwise(stages)) and stages[0].first == 0
     assert all((s.last - s.first) % job.sample_steps == 0 for s in stages)
     cooling = stages[2]
-    assert cooling.last - cooling.first == 128_000  # 3200 K at 25 K/ps in steps of 1 fs
-    assert [cooling.temperature(step) for step in (cooling.first, cooling.first + 64_000, cooling.last)] == [
+    assert cooling.last - cooling.first == 64_000  # 3200 K at 25 K/ps in steps of 2 fs
+    assert cooling.time(cooling.last) - cooling.start == 128.0  # ps
+    assert [cooling.temperature(step) for step in (cooling.first, cooling.first + 32_000, cooling.last)] == [
         3500.0, 1900.0, 300.0]
     assert [s.ensemble for s in stages] == ["langevin", "nvt", "nvt", "nvt", "npt", "nvt"]
 
@@ -142,7 +143,7 @@ def test_protocols_without_sense_are_refused(values, message):
 def test_unknown_settings_and_protocols_are_named():
     with pytest.raises(ConfigError, match="Did you mean 'melt_time'"):
         make("standard", {"melttime": 1.0}, "test")
-    with pytest.raises(ConfigError, match="protocol 'quick'; expected one of standard, paper, slow, fast"):
+    with pytest.raises(ConfigError, match="protocol 'quick'; expected one of standard, paper, slow, fine, fast"):
         make("quick", {}, "test")
 
 
