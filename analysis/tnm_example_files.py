@@ -1,12 +1,12 @@
 """Write example DSC files in every format that `python -m hpctools.tnm fit` reads.
 
-    python analysis/tnm_example_files.py [--out hpctools/data] [--seed 1]
+    python analysis/tnm_example_files.py [--out hpctools/data/dsc] [--seed 1]
 
 The measurements are simulated by the direct method (hpctools.tnm.direct), which shares nothing with the fit's
 simulator, and shown through an instrument: heat capacity of glass and liquid that rise with temperature, a start-up
 transient, noise of 0.5 % of ΔCp with a correlation length of 1 K, the format's own sign, units and decimal marks. Each
 cycle is a cooling from the liquid, 2 min at the bottom, heating at 10 K/min, and 1 min at the top. Beside the files,
-dsc_examples.json says which parameters they were made with.
+examples.json says which parameters they were made with.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def csv_files(pieces: list[Piece], rates: tuple[float, ...]) -> dict[str, bytes]
     for q, p in zip(rates, heating, strict=True):
         head = f"# cooling rate: {q:g}\n# heating rate: {HEATING:g}\ntemperature [°C],heat flow [W/g]\n"
         rows = "".join(f"{c:.2f},{f:.6f}\n" for c, f in zip(p.celsius, p.flow, strict=True))
-        out[f"dsc_plain_{q:g}.csv"] = (head + rows).encode()
+        out[f"plain_{q:g}.csv"] = (head + rows).encode()
     return out
 
 
@@ -174,28 +174,28 @@ def make(seed: int = 1) -> tuple[dict[str, bytes], dict[str, Any]]:
 
     m = material("As2Se3")
     pieces = measure(m, RATES, random, (75.0, 50.0), 0.18)
-    files["dsc_trios.txt"], files["dsc_trios.csv"] = trios(pieces), trios_csv(measure(m, (1.0, 5.0, 20.0), random,
+    files["trios.txt"], files["trios.csv"] = trios(pieces), trios_csv(measure(m, (1.0, 5.0, 20.0), random,
                                                                                      (75.0, 50.0), 0.18))  # fmt: skip
-    note("dsc_trios.txt", m)
-    note("dsc_trios.csv", m)
+    note("trios.txt", m)
+    note("trios.csv", m)
     m = material("a-Se (enthalpy)")
-    files["dsc_ta_q.txt"] = ta_q(measure(m, (0.5, 2.0, 10.0, 20.0), random, (45.0, 30.0), 0.2))
-    note("dsc_ta_q.txt", m)
+    files["ta_q.txt"] = ta_q(measure(m, (0.5, 2.0, 10.0, 20.0), random, (45.0, 30.0), 0.2))
+    note("ta_q.txt", m)
     m = material("nifedipine")
-    files["dsc_netzsch.txt"] = netzsch(measure(m, RATES, random, (35.0, 25.0), 0.35))
-    note("dsc_netzsch.txt", m)
+    files["netzsch.txt"] = netzsch(measure(m, RATES, random, (35.0, 25.0), 0.35))
+    note("netzsch.txt", m)
     m = material("TPD")
-    files["dsc_stare.txt"] = stare(measure(m, RATES, random, (45.0, 30.0), 0.3))
-    note("dsc_stare.txt", m)
+    files["stare.txt"] = stare(measure(m, RATES, random, (45.0, 30.0), 0.3))
+    note("stare.txt", m)
     m = material("griseofulvin")
     files |= csv_files(measure(m, RATES, random, (40.0, 25.0), 0.35), RATES)
-    note("dsc_plain_*.csv", m)
+    note("plain_*.csv", m)
     return files, known
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("hpctools/data"))
+    parser.add_argument("--out", type=Path, default=Path("hpctools/data/dsc"))
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ def main() -> None:
         print(f"{options.out / name}: {len(data):,} bytes")
     command = f"python analysis/tnm_example_files.py --seed {options.seed}"
     text = json.dumps({"command": command, "files": known}, indent=1)
-    (options.out / "dsc_examples.json").write_text(text + "\n")
+    (options.out / "examples.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -264,6 +264,6 @@ def load(name: str) -> Network:
 
     Raises weights.WeightsError.
     """
-    path = str(resources.files("hpctools") / "data" / f"tnm_{name}.npz") if name in VARIANTS else name
+    path = str(resources.files("hpctools") / "data" / "tnm" / f"{name}.npz") if name in VARIANTS else name
     found = weights.load(path, {"network": "tnm"})
     return Network(found.arrays, bool(found.config["with_law"]), found)

@@ -72,7 +72,7 @@ def test_example_files(tmp_path):
     assert len(names) == 12
     for name in names:
         if name.endswith(".json"):
-            assert (tmp_path / name).read_text() == (ROOT / "hpctools" / "data" / name).read_text()
+            assert (tmp_path / name).read_text() == (ROOT / "hpctools" / "data" / "dsc" / name).read_text()
             continue
-        new, shipped = dsc.read(tmp_path / name), dsc.read(ROOT / "hpctools" / "data" / name)
+        new, shipped = dsc.read(tmp_path / name), dsc.read(ROOT / "hpctools" / "data" / "dsc" / name)
         assert new.signal == pytest.approx(shipped.signal, abs=2e-5)

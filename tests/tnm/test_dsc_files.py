@@ -17,21 +17,21 @@ from hpctools.tnm.residuals import LINES
 from hpctools.tnm.scans import ScanError
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT / "hpctools" / "data"
-KNOWN = json.loads((DATA / "dsc_examples.json").read_text())["files"]
+DATA = ROOT / "hpctools" / "data" / "dsc"
+KNOWN = json.loads((DATA / "examples.json").read_text())["files"]
 RATES = {
-    "dsc_trios.txt": (0.5, 1, 2, 5, 10, 20),
-    "dsc_trios.csv": (1, 5, 20),
-    "dsc_ta_q.txt": (0.5, 2, 10, 20),
-    "dsc_netzsch.txt": (0.5, 1, 2, 5, 10, 20),
-    "dsc_stare.txt": (0.5, 1, 2, 5, 10, 20),
+    "trios.txt": (0.5, 1, 2, 5, 10, 20),
+    "trios.csv": (1, 5, 20),
+    "ta_q.txt": (0.5, 2, 10, 20),
+    "netzsch.txt": (0.5, 1, 2, 5, 10, 20),
+    "stare.txt": (0.5, 1, 2, 5, 10, 20),
 }
 FACTS = {
-    "dsc_trios.txt": ("TRIOS", "up", 12.5),
-    "dsc_trios.csv": ("TRIOS", "up", 12.5),
-    "dsc_ta_q.txt": ("TA Q", "down", 8.3),
-    "dsc_netzsch.txt": ("NETZSCH", "up", 9.87),
-    "dsc_stare.txt": ("STARe", "up", None),
+    "trios.txt": ("TRIOS", "up", 12.5),
+    "trios.csv": ("TRIOS", "up", 12.5),
+    "ta_q.txt": ("TA Q", "down", 8.3),
+    "netzsch.txt": ("NETZSCH", "up", 9.87),
+    "stare.txt": ("STARe", "up", None),
 }
 
 
@@ -77,7 +77,7 @@ def test_fit_of_each_format(name):
 
 def test_same_numbers_by_every_way(tmp_path):
     """One measurement as TRIOS with decimal commas, as CSV with points, with semicolons, in kelvin, turned round."""
-    record = dsc.read(DATA / "dsc_trios.csv")
+    record = dsc.read(DATA / "trios.csv")
     minutes = record.seconds / 60
     head = "time [min];temperature [°C];heat flow [W/g]\n"
     rows = [f"{a:.4f};{b:.3f};{c:.6f}" for a, b, c in zip(minutes, record.celsius, record.signal, strict=True)]
@@ -90,7 +90,7 @@ def test_same_numbers_by_every_way(tmp_path):
         + "\n".join(f"{60 * a:.2f};{b + 273.15:.3f};{-c:.6f}"
                     for a, b, c in zip(minutes, record.celsius, record.signal, strict=True)),
     }  # fmt: skip
-    wanted = load([DATA / "dsc_trios.csv"])
+    wanted = load([DATA / "trios.csv"])
     for name, text in variants.items():
         path = tmp_path / name
         path.write_bytes(text.encode("latin-1" if name == "comma.csv" else "utf-8"))
@@ -138,13 +138,13 @@ def test_holds_within_a_cooling():
 
 
 def test_whole_history():
-    plain = heating_scans(dsc.read(DATA / "dsc_trios.csv"))
-    whole = heating_scans(dsc.read(DATA / "dsc_trios.csv"), whole_history=True)
+    plain = heating_scans(dsc.read(DATA / "trios.csv"))
+    whole = heating_scans(dsc.read(DATA / "trios.csv"), whole_history=True)
     assert whole[0].history == plain[0].history
     assert len(whole[2].history) == 3 * 2 + 2 * 2
     assert whole[2].history[-2:] == plain[2].history
     # the liquid at the top forgets: the cycles before change nothing
-    results = [fit(load([DATA / "dsc_trios.csv"], Options(whole_history=w)), LINES) for w in (False, True)]
+    results = [fit(load([DATA / "trios.csv"], Options(whole_history=w)), LINES) for w in (False, True)]
     assert np.all(np.abs(results[1].parameters - results[0].parameters) < 0.3 * results[0].errors)
 
 
@@ -251,7 +251,7 @@ def test_files_refused(tmp_path):
     (tmp_path / "binary").write_bytes(bytes(range(256)) * 4)
     with pytest.raises(dsc.FileError, match=r"binary file|not a number|no rows"):
         dsc.read(tmp_path / "binary")
-    netzsch = (DATA / "dsc_netzsch.txt").read_text(encoding="latin-1")
+    netzsch = (DATA / "netzsch.txt").read_text(encoding="latin-1")
     (tmp_path / "n.txt").write_text(netzsch.replace(";", ",").replace("SEMICOLON", "COMMA"), encoding="latin-1")
     with pytest.raises(dsc.FileError, match="decimal commas and commas between columns"):
         dsc.read(tmp_path / "n.txt")
@@ -273,7 +273,7 @@ def test_netzsch_dialects(tmp_path):
 
 
 def test_rates_must_be_known(tmp_path):
-    text = (DATA / "dsc_plain_5.csv").read_text()
+    text = (DATA / "plain_5.csv").read_text()
     path = tmp_path / "scan.csv"
     path.write_text("\n".join(line for line in text.splitlines() if not line.startswith("#")))
     with pytest.raises(ScanError, match=r"scan\.csv: has no column of time: the cooling rate"):
@@ -283,7 +283,7 @@ def test_rates_must_be_known(tmp_path):
     with pytest.raises(ScanError, match="1 heating scans found, but 2 cooling rates"):
         load([path], Options(cooling_rates=(5.0, 1.0), heating_rate=10.0))
     with pytest.raises(ScanError, match="4 heating scans found, but 2"):
-        load([DATA / "dsc_ta_q.txt"], Options(cooling_rates=(5.0, 1.0)))
+        load([DATA / "ta_q.txt"], Options(cooling_rates=(5.0, 1.0)))
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -298,12 +298,12 @@ def command(*arguments, cwd):
 
 
 def test_fit_command(tmp_path):
-    done = command("fit", DATA / "dsc_ta_q.txt", "--lag", "--out", "new/as", cwd=tmp_path)
+    done = command("fit", DATA / "ta_q.txt", "--lag", "--out", "new/as", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "| Δh* |" in done.stdout
     assert "| lag |" in done.stdout
     found = json.loads((tmp_path / "new" / "as.json").read_text())
-    known = KNOWN["dsc_ta_q.txt"]
+    known = KNOWN["ta_q.txt"]
     for key in ("ln_A", "dh", "x", "beta"):
         value, error = (found["parameters"][key][name] for name in ("value", "error"))
         assert abs(value - known[key]) < 4 * error
@@ -321,16 +321,16 @@ def test_fit_command(tmp_path):
 
 
 def test_predict_command(tmp_path):
-    done = command("predict", DATA / "dsc_trios.txt", "--out", "first", cwd=tmp_path)
+    done = command("predict", DATA / "trios.txt", "--out", "first", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "first.json").read_text())
-    known = KNOWN["dsc_trios.txt"]
+    known = KNOWN["trios.txt"]
     assert found["parameters"]["dh"] == pytest.approx(known["dh"], rel=0.35)
     assert found["parameters"]["beta"] == pytest.approx(known["beta"], abs=0.2)
 
 
 def test_command_refuses_in_one_line(tmp_path):
-    done = command("fit", DATA / "dsc_plain_5.csv", cwd=tmp_path)
+    done = command("fit", DATA / "plain_5.csv", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "too few scans for Δh*" in done.stderr
