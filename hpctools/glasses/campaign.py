@@ -56,7 +56,7 @@ def make(job: QuenchJob, arguments: list[str], folder: Path, product: Path, stop
 
 def tidy(folder: Path) -> None:
     """Keep the settings, the log and the trajectories (compressed) of a finished run."""
-    for path in [*folder.glob("restart.*"), *folder.glob("*.table"), *folder.glob("*.part")]:
+    for path in [*folder.glob("restart.*"), *folder.glob("*.table"), *folder.glob("*.angles"), *folder.glob("*.part")]:
         path.unlink()
     for path in folder.glob("*.lammpstrj"):
         part = path.with_name(path.name + ".gz.part")

@@ -2,7 +2,8 @@
 
 A field file has the tables `charges` and `coulomb`; a table for each short-range form it uses (`pedone`, `buck`,
 `mie`, see `potentials`); `three_body`; and `variables`, `limits` and `warnings` where parameters depend on the glass.
-Any number may be an expression of the oxides' mol % and of the variables. Own files are named by their path.
+Any number may be an expression of the oxides' mol % and of the variables. Own files are named by their path. With
+`base`, the name of another field, a file has only what differs from it.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from .composition import MASSES, ORDER, OXIDES, Composition
 from .expression import ExpressionError, evaluate
 
 FOLDER = Path(__file__).with_name("fields")
-DEFAULT = "bmp-shrm"
+DEFAULT = "bmp-shrm-smooth"
 PARAMETERS = {
     "pedone": ("D", "a", "r0", "C"),
     "buck": ("A", "rho", "C"),
     "mie": ("epsilon", "sigma", "repulsive", "attractive"),
 }
 """The parameters of each short-range form, in the order of LAMMPS."""
-_TABLES = {"title", "references", "note", "charges", "coulomb", "variables", "limits", "warnings", "three_body"}
+_TABLES = {"base", "title", "references", "note", "charges", "coulomb", "variables", "limits", "warnings", "three_body"}
 
 
 class ForceFieldError(ValueError):
@@ -55,7 +56,11 @@ class Term:
 
 @dataclass(frozen=True)
 class ThreeBody:
-    """half_k (θ - theta0)² e^{-(r1 + r2)/ρ} with the apex in the middle; eV/rad², degrees, Å, Å."""
+    """half_k (θ - theta0)² w(r1) w(r2) with the apex in the middle; eV/rad², degrees, and Å for all lengths.
+
+    The weight w of a leg is e^{-r/ρ}, cut off, or `potentials.smooth_screen` where `match` holds the distance of each
+    end from the apex at which that has the same value and slope.
+    """
 
     ends: tuple[str, str]
     apex: str
@@ -63,6 +68,17 @@ class ThreeBody:
     theta0: float
     rho: float
     cutoff: float
+    match: tuple[float, float] | None = None
+
+    def __call__(self, r1: ArrayLike, r2: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Energy (eV) and forces (2, 3) (eV/Å) on the ends at r1 and r2 from the apex, in the order of `ends`."""
+        return potentials.bend(r1, r2, self.half_k, self.theta0, *(
+            self._weight(leg, float(np.linalg.norm(r))) for leg, r in enumerate((r1, r2))))
+
+    def _weight(self, leg: int, r: float) -> tuple[float, float]:
+        if self.match is not None:
+            return potentials.smooth_screen(r, self.rho, self.cutoff, self.match[leg])
+        return potentials.screen(r, self.rho) if r < self.cutoff else (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -124,6 +140,12 @@ def load(name: str, glass: Composition) -> Field:
     Raises ForceFieldError: no such field; a file with unknown or missing entries; elements that it lacks; a glass
     outside its limits; charges that do not make the glass neutral.
     """
+    path, table, source = _read(name)
+    return _Resolver(path, table, glass).field(source)
+
+
+def _read(name: str) -> tuple[Path, dict[str, Any], str]:
+    """The file of a field, its tables and its text, those of its base included."""
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     try:
         source = path.read_text(encoding="utf-8")
@@ -135,7 +157,15 @@ def load(name: str, glass: Composition) -> Field:
                               "of a .toml file") from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ForceFieldError(f"{path}: cannot be read: {error}") from error
-    return _Resolver(path, table, glass).field(source)
+    if "base" in table:
+        if table["base"] not in available() or table["base"] == path.stem:
+            raise ForceFieldError(f"{path}: base: found {table['base']!r}, expected another field: "
+                                  f"{', '.join(available())}")
+        _, base, text = _read(table.pop("base"))
+        for key, value in table.items():
+            base[key] = {**base[key], **value} if isinstance(value, dict) and key in base else value
+        return path, base, text + source
+    return path, table, source
 
 
 class _Resolver:
@@ -195,17 +225,28 @@ class _Resolver:
         table = self.table.get("three_body", {})
         found = []
         for key, values in table.items():
-            if key in ("cutoff", "rho"):
+            if key in ("cutoff", "rho", "match"):
                 continue
             first, apex, last = self._elements_of(key, 3, "three_body")
             if {first, apex, last} <= set(elements):
                 where = f"three_body: {key}"
+                ends = pair_of(first, last)
+                cutoff = self._number(table, "cutoff", "three_body")
+                match = self._match(table["match"], ends, cutoff) if "match" in table else None
                 found.append(ThreeBody(
-                    pair_of(first, last), apex, self._number(values, "half_k", where),
+                    ends, apex, self._number(values, "half_k", where),
                     self._number(values, "theta0", where), self._number(table, "rho", "three_body"),
-                    self._number(table, "cutoff", "three_body"),
+                    cutoff, match,
                 ))  # fmt: skip
         return tuple(found)
+
+    def _match(self, table: dict[str, Any], ends: tuple[str, str], cutoff: float) -> tuple[float, float]:
+        first, last = (self._number(table, end, "three_body: match") for end in ends)
+        for end, distance in zip(ends, (first, last)):
+            if not 0 < distance < cutoff:
+                raise ForceFieldError(f"{self.path}: three_body: match: {end} = {distance:g}; expected between 0 and "
+                                      f"the cut-off {cutoff:g}")
+        return first, last
 
     def _elements_of(self, key: str, number: int, where: str) -> tuple[str, ...]:
         names = tuple(key.split("-"))

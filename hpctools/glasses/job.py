@@ -19,7 +19,7 @@ class QuenchJob(Protocol):
     """A glass and its protocol; each field may stand in a TOML file or on the command line."""
 
     composition: str = setting("SiO2", 'mol %, such as "60SiO2-20B2O3-20Na2O"')
-    field: str = setting(DEFAULT, "force field: bmp-shrm, pmmcs, bks, or the path of a .toml file")
+    field: str = setting(DEFAULT, "force field: bmp-shrm-smooth, bmp-shrm, pmmcs, bks, or the path of a .toml file")
     seed: int = setting(1, "of positions and velocities")
     length: float = setting(20.9, "least edge of the box at the start", unit="Å")
     atoms: int | None = setting(None, "about this many atoms instead of a box length")

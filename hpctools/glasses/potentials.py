@@ -74,11 +74,37 @@ def dsf_self_energy(squared_charges: float, damping: float, cutoff: float) -> fl
     return float(-COULOMB * squared_charges * (shift / 2 + damping / np.sqrt(np.pi)))
 
 
-def screened_harmonic(r1: ArrayLike, r2: ArrayLike, half_k: float, theta0: float, rho: float) -> tuple[Array, Array]:
-    """Energy and forces on the two outer atoms of half_k (θ - θ0)² e^{-(|r1| + |r2|)/ρ}.
+def screen(r: float, rho: float) -> tuple[float, float]:
+    """e^{-r/ρ} and its slope (1/Å), the weight of a leg of a three-body term; r and ρ in Å."""
+    value = float(np.exp(-r / rho))
+    return value, -value / rho
+
+
+def smooth_screen(r: float, rho: float, cutoff: float, match: float) -> tuple[float, float]:
+    """A weight with the value and slope of e^{-r/ρ} at r = match which ends smoothly at the cut-off, and its slope.
+
+    e^{-match/ρ} exp[s/(r - c) + s/(c - match)] with s = (c - match)²/ρ and c the cut-off: all its derivatives vanish
+    there, as in F. H. Stillinger, T. A. Weber, Phys. Rev. B 31:5262 (1985). Zero beyond. Lengths in Å.
+    """
+    if r >= cutoff:
+        return 0.0, 0.0
+    strength = stillinger_weber_strength(rho, cutoff, match)
+    value = float(np.exp(-match / rho + strength * (1 / (r - cutoff) + 1 / (cutoff - match))))
+    return value, -value * strength / (r - cutoff) ** 2
+
+
+def stillinger_weber_strength(rho: float, cutoff: float, match: float) -> float:
+    """s of `smooth_screen`, Å."""
+    return (cutoff - match) ** 2 / rho
+
+
+def bend(r1: ArrayLike, r2: ArrayLike, half_k: float, theta0: float, weight1: tuple[float, float],
+         weight2: tuple[float, float]) -> tuple[Array, Array]:
+    """Energy and forces on the two outer atoms of half_k (θ - θ0)² w1(|r1|) w2(|r2|).
 
     r1, r2 : (3,), from the atom at the apex to the outer ones, Å. theta0 in degrees, half_k in eV/rad².
-    Returns the energy () and the forces (2, 3); the apex takes minus their sum. (LAMMPS `nb3b/screened`.)
+    weight1, weight2 : value and slope of the weights of the legs (`screen`, `smooth_screen`).
+    Returns the energy () and the forces (2, 3); the apex takes minus their sum.
     """
     r1, r2 = np.asarray(r1, float), np.asarray(r2, float)
     d1, d2 = np.linalg.norm(r1), np.linalg.norm(r2)
@@ -87,9 +113,9 @@ def screened_harmonic(r1: ArrayLike, r2: ArrayLike, half_k: float, theta0: float
     theta = np.arccos(cosine)
     sine = max(np.sqrt(1 - cosine**2), 1e-12)
     off = theta - np.radians(theta0)
-    screen = np.exp(-(d1 + d2) / rho)
-    energy = half_k * off**2 * screen
-    slope = 2 * half_k * off * screen  # dE/dθ
-    force1 = energy / rho * u1 + slope / sine * (u2 - cosine * u1) / d1
-    force2 = energy / rho * u2 + slope / sine * (u1 - cosine * u2) / d2
-    return np.asarray(energy), np.array([force1, force2])
+    (w1, slope1), (w2, slope2) = weight1, weight2
+    bare = half_k * off**2
+    slope = 2 * half_k * off * w1 * w2  # dE/dθ
+    force1 = -bare * slope1 * w2 * u1 + slope / sine * (u2 - cosine * u1) / d1
+    force2 = -bare * w1 * slope2 * u2 + slope / sine * (u1 - cosine * u2) / d2
+    return np.asarray(bare * w1 * w2), np.array([force1, force2])

@@ -3,7 +3,7 @@
 A run lives in a folder of its own:
 
     job.toml              its settings; a run with other settings is refused
-    pair.table, three_body.nb3b, log.lammps
+    pair.table, three_body.*, log.lammps
     state.json, restart.N the step reached, and the atoms there
     thermo.txt            temperature (K), pressure (bar), volume (Å³), potential energy (eV), each averaged over the
                           steps of a sample_time (1 ps; 2 ps in the hot stages, whose steps are longer)
@@ -93,6 +93,7 @@ class Run:
     def __init__(self, job: QuenchJob, folder: Path, world: World | None = None) -> None:
         self.job, self.folder, self.world = job, folder.resolve(), world or World()
         self.plan = plan(job)
+        tables.check_folder(self.plan.field, self.folder)
         self.stages = job.stages()
         self.step = 0
         self._lammps: Any = None

@@ -25,7 +25,21 @@ FILE_POINTS = 6000  # of each table in the file, evenly spaced in r²; LAMMPS dr
 # of 8 Å it errs by at most 3e-5 eV and 2e-4 eV/Å (tests/glasses/test_forcefield.py), "linear 12000" by 4e-5 and 3e-4.
 # Only the steps of the field at its short-range cut-offs, up to 5 meV, are smeared over a few thousandths of an Å.
 LOOKUP = "bitmap 12"
+ANGLES = 1801  # points of the functions of the angle, a tenth of a degree apart
 LAMMPS_STYLE = {"pedone": "pedone", "buck": "buck", "mie": "mie/cut"}
+
+
+class TableError(ValueError):
+    """Files that LAMMPS could not read."""
+
+    user_error = True
+
+
+def check_folder(field: Field, folder: Path) -> None:
+    """Raises TableError where LAMMPS could not find the files of the field in a folder."""
+    if any(term.match for term in field.three_body) and len(str(folder).split()) > 1:
+        raise TableError(f"{folder}: found white space in the path, which the files of LAMMPS' sw/angle/table cannot "
+                         "name; choose another folder")
 
 
 def pair_commands(field: Field, elements: tuple[str, ...], folder: Path, *, merged: bool = True,
@@ -36,20 +50,22 @@ def pair_commands(field: Field, elements: tuple[str, ...], folder: Path, *, merg
     """
     styles, coefficients = _merged(field, elements, folder, lookup) if merged else _separate(field, elements)
     if field.three_body:
-        path = folder / "three_body.nb3b"
-        write_three_body(field, elements, path)
-        styles.append("nb3b/screened")
-        coefficients = [*_three_body(field, elements, path), *coefficients]
+        smooth = field.three_body[0].match is not None
+        style = "sw/angle/table" if smooth else "nb3b/screened"
+        path = folder / ("three_body.sw" if smooth else "three_body.nb3b")
+        (write_smooth_three_body if smooth else write_three_body)(field, elements, path)
+        styles.append(style)
+        coefficients = [*_three_body(field, elements, style, path), *coefficients]
     if len(styles) > 1:
         return ["pair_style hybrid/overlay " + " ".join(styles), *coefficients]
     name = styles[0].split()[0]
     return [f"pair_style {styles[0]}", *(line.replace(f" {name} ", " ") for line in coefficients)]
 
 
-def _three_body(field: Field, elements: tuple[str, ...], path: Path) -> list[str]:
-    """Coefficients of `nb3b/screened`, before those of the pairs.
+def _three_body(field: Field, elements: tuple[str, ...], style: str, path: Path) -> list[str]:
+    """Coefficients of a three-body style, before those of the pairs.
 
-    The style searches the neighbours within the cut-off of the pairs for legs, which takes as long as the pairs
+    Such a style searches the neighbours within the cut-off of the pairs for legs, which takes as long as the pairs
     themselves. Only pairs of an apex and an end stay on its list: elements without a part are NULL, and `none` takes
     all styles from a pair, which gets those of the two-body forces afterwards.
     """
@@ -58,7 +74,7 @@ def _three_body(field: Field, elements: tuple[str, ...], path: Path) -> list[str
     names = " ".join(e if here else "NULL" for e, here in zip(elements, present, strict=True))
     off = [f"pair_coeff {i + 1} {j + 1} none" for i, j in combinations_with_replacement(range(len(elements)), 2)
            if present[i] and present[j] and frozenset((elements[i], elements[j])) not in legs]
-    return [f'pair_coeff * * nb3b/screened "{path}" {names}', *off]
+    return [f'pair_coeff * * {style} "{path}" {names}', *off]
 
 
 def _merged(field: Field, elements: tuple[str, ...], folder: Path, lookup: str) -> tuple[list[str], list[str]]:
@@ -116,6 +132,44 @@ def write_three_body(field: Field, elements: tuple[str, ...], path: Path) -> Non
             cutoff = leg.cutoff if leg else 0.0
             angle = f"{some.theta0} {some.rho}" if some else "0.0 1.0"
             file.write(f"{apex} {first} {second}  {term.half_k if term else 0.0} {angle} {cutoff}\n")
+
+
+def write_smooth_three_body(field: Field, elements: tuple[str, ...], path: Path) -> None:
+    """The files of `sw/angle/table`: all triples, and beside it the functions of the angle, from 0 to 180 degrees.
+
+    Its three-body term is f(θ) exp[s/(r1 - c)] exp[s/(r2 - c)]; the rest of `potentials.smooth_screen` is constant and
+    goes into f. The two-body terms of the style are zero.
+    """
+    present = [e for e in elements if any(e in (*term.ends, term.apex) for term in field.three_body)]
+    terms = {(term.apex, *ends): term for term in field.three_body for ends in (term.ends, term.ends[::-1])}
+    legs = {(term.apex, end): (term, match) for term in field.three_body
+            for end, match in zip(term.ends, term.match or (), strict=True)}
+    angles = path.with_name("three_body.angles")
+    with angles.open("w", encoding="utf-8") as file:
+        file.write(f"# {field.title}. UNITS: metal\n\nZERO\nN 2\n\n1 0 0 0\n2 180 0 0\n")
+        degrees = np.linspace(0, 180, ANGLES)
+        for term in field.three_body:
+            weight = 1.0
+            for match in term.match or ():
+                strength = potentials.stillinger_weber_strength(term.rho, term.cutoff, match)
+                weight *= np.exp(strength / (term.cutoff - match) - match / term.rho)
+            off = np.radians(degrees - term.theta0)
+            energy, force = term.half_k * weight * off**2, -2 * term.half_k * weight * np.radians(off)
+            file.write(f"\n{term.ends[0]}-{term.apex}-{term.ends[1]}\nN {ANGLES}\n\n")
+            np.savetxt(file, np.column_stack([np.arange(1, ANGLES + 1), degrees, energy, force]),
+                       fmt=("%d", "%.15g", "%.15g", "%.15g"))
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f"# {field.title}. UNITS: metal\n# apex end end  epsilon sigma/A a lambda gamma costheta0 "
+                   "A B p q tol  functions name style points\n")
+        for apex, first, second in product(present, repeat=3):
+            cutoff = strength = 0.0
+            if (apex, first) in legs:
+                leg, match = legs[apex, first]
+                cutoff, strength = leg.cutoff, potentials.stillinger_weber_strength(leg.rho, leg.cutoff, match)
+            bent = terms.get((apex, first, second))
+            name = f"{bent.ends[0]}-{apex}-{bent.ends[1]}" if bent else "ZERO"
+            file.write(f"{apex} {first} {second}  0.0 1.0 {cutoff:.15g} 0.0 {strength:.15g} 0.0 0.0 0.0 0.0 0.0 0.0  "
+                       f"{angles} {name} spline {ANGLES}\n")
 
 
 def self_energy(field: Field, atoms: dict[str, int]) -> float:

@@ -19,6 +19,7 @@ from hpctools.glasses import quench, record, structure, tables, trajectory
 from hpctools.glasses.__main__ import main
 from hpctools.glasses.job import make
 from hpctools.glasses.record import RecordError
+from hpctools.glasses.tables import TableError
 from hpctools.stop import COMPLETE, ERROR, STOPPED, USAGE, Stop
 
 ROOT = Path(__file__).parents[2]
@@ -193,6 +194,11 @@ def test_an_unfinished_folder_is_not_measured(finished, tmp_path):
     assert not list(tmp_path.glob("*r.h5*"))
 
 
+def test_a_folder_that_lammps_cannot_name_is_refused(tmp_path, short):
+    with pytest.raises(TableError, match="white space"):
+        quench.Run(make("fast", short, "test"), tmp_path / "my glass")
+
+
 def test_a_folder_of_other_settings_or_in_use_is_refused(tmp_path, short):
     job = make("fast", short, "test")
     quench.Run(job, tmp_path)
@@ -234,7 +240,7 @@ def test_a_campaign_is_made_once_and_shown(tmp_path, short, capsys):
     work = out / "runs/SiO2_fast_n60_s1"
     assert {path.name for path in work.iterdir()} == {
         "job.toml", "lock", "log.lammps", "production.lammpstrj.gz", "quench.lammpstrj.gz", "state.json", "thermo.txt",
-        "three_body.nb3b"}
+        "three_body.sw"}
     stamps = [path.stat().st_mtime_ns for path in sorted(out.glob("*.h5"))]
     assert main(["campaign", str(design), "--out", str(out)]) == COMPLETE
     assert [path.stat().st_mtime_ns for path in sorted(out.glob("*.h5"))] == stamps
