@@ -1,0 +1,186 @@
+"""The data set of the learning: g(r) of each glass and pair as the mean over seeds, with the seeds' noise.
+
+Records of the commonest force field and cooling rate count; of a composition's sizes the one with most seeds. A curve
+has 100 bins up to 10 Å, as the paper's. Pairs that a glass does not have, or that are too rare in it, are not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .composition import Composition, from_units, parse
+from .fingerprint import Pair, Query, check, ordered
+from .record import Record, read
+from .shells import end_of_first_shell, shell_volumes
+
+BINS, REACH = 100, 10.0  # of a curve; Å
+LEAST_COUNTS = 300.0  # pairs of atoms in the first shell, over all seeds, that a curve must be expected to have
+LIBRARY = Path(__file__).parents[1] / "data/glasses/library"
+
+
+class CurvesError(ValueError):
+    """Records that no data set can be made of."""
+
+    user_error = True
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """n curves with the same bins.
+
+    Attributes
+    ----------
+    compositions : of the glasses, as asked for; realised : as simulated, in whole formula units.
+    glass : (n,) the glass of each curve. pairs : (n) its elements.
+    r : (bins,) Å, centres. g : (n, bins).
+    variance : (n, bins) of g, from the scatter between seeds; of a glass with one seed that of the same pair in
+        others, by the number of expected pairs of atoms; NaN where no glass has two seeds.
+    seeds : (n,). expected : (n,) pairs of atoms in the first shell over all seeds, by the pair's mean g(r).
+    densities : (n, 2) 1/Å³ of the two elements.
+    cutoffs : end of the first shell of each pair, Å.
+    """
+
+    compositions: tuple[Composition, ...]
+    realised: tuple[Composition, ...]
+    glass: NDArray[np.int64]
+    pairs: tuple[Pair, ...]
+    r: NDArray[np.float64]
+    g: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    seeds: NDArray[np.int64]
+    expected: NDArray[np.float64]
+    densities: NDArray[np.float64]
+    cutoffs: dict[Pair, float]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def query(self) -> Query:
+        """Composition as simulated, and pair, of each curve."""
+        return [(self.realised[glass], pair) for glass, pair in zip(self.glass, self.pairs)]
+
+    @property
+    def noise(self) -> NDArray[np.float64]:
+        """σ² of each curve (n,): the mean of its variance over the bins, the error of a perfect prediction."""
+        return self.variance.mean(1)
+
+    @property
+    def known_pairs(self) -> list[Pair]:
+        """Each pair once, in the order of their first curve."""
+        return list(dict.fromkeys(self.pairs))
+
+    def of_pair(self, pair: Pair) -> NDArray[np.int64]:
+        """Rows of a pair."""
+        return np.array([row for row, one in enumerate(self.pairs) if one == pair], int)
+
+    def rows(self, index: Iterable[int] | NDArray[np.int64]) -> Curves:
+        """Some of the curves; the glasses keep their numbers."""
+        index = np.asarray(list(index), int)
+        return replace(
+            self, glass=self.glass[index], pairs=tuple(self.pairs[i] for i in index), g=self.g[index],
+            variance=self.variance[index], seeds=self.seeds[index], expected=self.expected[index],
+            densities=self.densities[index],
+        )  # fmt: skip
+
+    def with_enough(self, least: float = LEAST_COUNTS) -> tuple[Curves, list[str]]:
+        """The curves with more than `least` expected pairs in the first shell, and lines that list the others."""
+        chosen = np.flatnonzero(self.expected > least)
+        left: dict[Pair, list[str]] = {}
+        for row in np.flatnonzero(self.expected <= least):
+            text = f"{self.compositions[self.glass[row]]} ({self.expected[row]:.0f})"
+            left.setdefault(self.pairs[row], []).append(text)
+        return self.rows(chosen), ["-".join(pair) + ": " + ", ".join(which) for pair, which in sorted(left.items())]
+
+    def fingerprint(self) -> str:
+        """A hash of the curves: weights belong to the data they were fitted to."""
+        text = repr([(str(glass), pair) for glass, pair in self.query]).encode()
+        return hashlib.sha256(text + np.round(self.g, 9).tobytes()).hexdigest()[:16]
+
+
+def find(folders: Sequence[str | Path]) -> list[Record]:
+    """The records in some folders. Raises CurvesError where there are none."""
+    paths = sorted({path for folder in folders for path in Path(folder).glob("*.h5")})
+    if not paths:
+        raise CurvesError(f"no records (*.h5) in {', '.join(map(str, folders))}; make some with "
+                          "python -m hpctools.glasses campaign")
+    return [read(path) for path in paths]
+
+
+def gather(records: Sequence[Record], reach: float = REACH) -> Curves:
+    """The curves of records. Raises CurvesError where a box is too small for `reach` Å."""
+    groups = _base_groups(records)
+    for group in groups:
+        for record in group:
+            if record.attributes["reach_angstrom"] < reach:
+                raise CurvesError(f"{record.path}: g(r) reaches {record.attributes['reach_angstrom']:.2f} Å, half its "
+                                  f"box; expected at least {reach:g} Å: make the glass of more atoms")
+    rebin = round(REACH / BINS / groups[0][0].attributes["bin_angstrom"])
+    bins = round(reach / REACH * BINS)
+    r = (np.arange(bins) + 0.5) * REACH / BINS
+    compositions, realised, glass, pairs, g, variance = [], [], [], [], [], []
+    seeds, number, densities = [], [], []
+    for index, group in enumerate(groups):
+        atoms, volumes = group[0].listed("atoms"), [record.attributes["volume_angstrom3"] for record in group]
+        compositions.append(parse(group[0].attributes["composition"]))
+        realised.append(from_units(group[0].listed("formula_units")))
+        for named in group[0].pairs:
+            pair = ordered(named)
+            check(realised[-1], pair)
+            one = np.array([record.g(named, rebin)[1][:bins] for record in group])
+            of = atoms[pair[0]] * (atoms[pair[1]] if pair[0] != pair[1] else (atoms[pair[0]] - 1) / 2)
+            glass.append(index)
+            pairs.append(pair)
+            g.append(one.mean(0))
+            variance.append(one.var(0, ddof=1) / len(one) if len(one) > 1 else np.full(bins, np.nan))
+            seeds.append(len(one))
+            number.append(sum(of / volume for volume in volumes))
+            densities.append([atoms[element] / np.mean(volumes) for element in pair])
+    found = Curves(
+        tuple(compositions), tuple(realised), np.array(glass), tuple(pairs), r, np.array(g), np.array(variance),
+        np.array(seeds), np.zeros(len(pairs)), np.array(densities), {},
+    )  # fmt: skip
+    return _with_shells(found, np.array(number))
+
+
+def _base_groups(records: Sequence[Record]) -> list[list[Record]]:
+    """Seeds of each composition, of one force field, cooling rate and size, by seed."""
+    if not records:
+        raise CurvesError("no records to learn from")
+    protocol = [(str(r.attributes["force_field"]), round(float(r.attributes["rate_K_ps"]), 3)) for r in records]
+    common = Counter(protocol).most_common(1)[0][0]
+    groups: dict[str, dict[int, list[Record]]] = {}
+    for record, used in zip(records, protocol):
+        if used == common:
+            sizes = groups.setdefault(str(record.attributes["composition"]), {})
+            sizes.setdefault(sum(record.listed("atoms").values()), []).append(record)
+    chosen = [max(sizes.items(), key=lambda item: (len(item[1]), -item[0]))[1] for _, sizes in sorted(groups.items())]
+    return [sorted(group, key=lambda record: int(record.attributes["seed"])) for group in chosen]
+
+
+def _with_shells(curves: Curves, number: NDArray[np.float64]) -> Curves:
+    """Fill in what needs all glasses: cut-offs, expected counts, the noise of glasses with one seed.
+
+    number: pairs of atoms over the volume, summed over seeds (n,), 1/Å³.
+    """
+    expected, variance, cutoffs = np.zeros(len(curves)), curves.variance.copy(), {}
+    for pair in curves.known_pairs:
+        rows = curves.of_pair(pair)
+        mean = np.average(curves.g[rows], axis=0, weights=number[rows])
+        cutoffs[pair] = cutoff = end_of_first_shell(pair, curves.r, mean)
+        inside = curves.r < cutoff
+        expected[rows] = number[rows] * (shell_volumes(curves.r) * mean)[inside].sum()
+        several = rows[curves.seeds[rows] > 1]
+        if len(several):
+            # the variance of a ratio of counts goes as one over the counts
+            unit = (variance[several] * expected[several, None]).mean(0)
+            for row in rows[curves.seeds[rows] == 1]:
+                variance[row] = unit / expected[row]
+    return replace(curves, expected=expected, variance=variance, cutoffs=cutoffs)

@@ -1,0 +1,154 @@
+"""Errors of predicted curves, and what a table of models says of them, with bootstrap intervals over glasses.
+
+σ² is the variance of a simulated curve, from its seeds: the mean squared error of a perfect prediction. The skill of a
+model is 1 - MSE/MSE(pair mean), its explained share 1 - (MSE - σ²)/(MSE(pair mean) - σ²), both within a pair, with
+means over the pair's curves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .curves import Curves
+from .fingerprint import Pair
+from .images import SIZE, encode
+from .shells import coordination_number, first_peak
+
+Array = NDArray[np.float64]
+SIGNAL = 2.0  # a pair has signal where MSE(pair mean) > 2 σ²
+DRAWS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """Of n predicted curves.
+
+    mse (n,): of g. peak (n,): position of the first peak, Å. height (n,): of the first peak, relative. coordination
+    (n,): neighbours of the first element within the pair's cut-off. image (n,): MSE of 64 × 64 pixels.
+    """
+
+    mse: Array
+    peak: Array
+    height: Array
+    coordination: Array
+    image: Array
+
+
+def of(curves: Curves, predicted: Array, top: Array, images: Array | None = None) -> Errors:
+    """Errors of predictions (n, bins).
+
+    top : axes of the plots (n,). images : predicted plots (n, 64, 64), where a model makes some; else its curves'.
+    """
+    peaks = np.array([first_peak(curves.r, g) for g in predicted])
+    true = np.array([first_peak(curves.r, g) for g in curves.g])
+    numbers = np.array([
+        coordination_number(curves.r, p - g, density[1], curves.cutoffs[pair])
+        for p, g, density, pair in zip(predicted, curves.g, curves.densities, curves.pairs)
+    ])  # fmt: skip
+    shown = encode("raster", np.maximum(predicted, 0), top) if images is None else images
+    image = ((shown - encode("raster", curves.g, top)) ** 2).mean((1, 2))
+    return Errors(((predicted - curves.g) ** 2).mean(1), peaks[:, 0] - true[:, 0], peaks[:, 1] / true[:, 1] - 1,
+                  numbers, image)
+
+
+def blank_image_error(curves: Curves, top: Array) -> float:
+    """Mean squared error of an image with nothing on it."""
+    return float((encode("raster", curves.g, top) ** 2).sum() / (len(curves) * SIZE**2))
+
+
+@dataclass(frozen=True, eq=False)
+class PairShare:
+    """Of a pair: mean squared errors of a model and of the pair mean, σ², and what follows."""
+
+    pair: Pair
+    curves: int
+    mse: float
+    baseline: float
+    noise: float
+
+    @property
+    def skill(self) -> float:
+        return 1 - self.mse / self.baseline
+
+    @property
+    def explained(self) -> float:
+        """NaN where the pair has no signal or its noise is not known."""
+        return 1 - (self.mse - self.noise) / (self.baseline - self.noise) if self.signal else np.nan
+
+    @property
+    def signal(self) -> bool:
+        return self.baseline > SIGNAL * self.noise
+
+
+def shares(pairs: tuple[Pair, ...], mse: Array, baseline: Array, noise: Array, weight: Array | None = None
+           ) -> list[PairShare]:
+    """The pairs' rows; weight (n,): how often a curve counts."""
+    weight = np.ones(len(mse)) if weight is None else weight
+    found = []
+    for pair in dict.fromkeys(pairs):
+        rows = np.array([one == pair for one in pairs])
+        total = weight[rows].sum()
+        if total:
+            means = [float((values[rows] * weight[rows]).sum() / total) for values in (mse, baseline, noise)]
+            found.append(PairShare(pair, int(rows.sum()), *means))
+    return found
+
+
+def median_skill(found: list[PairShare]) -> float:
+    """Median over pairs."""
+    values = [share.skill for share in found if share.curves > 1]
+    return float(np.median(values)) if values else np.nan
+
+
+def median_explained(found: list[PairShare]) -> float:
+    """Median over the pairs with signal; NaN where there are none."""
+    values = [share.explained for share in found if share.signal]
+    return float(np.median(values)) if values else np.nan
+
+
+def bootstrap(glass: NDArray[np.int64], statistic: Callable[[Array], float], draws: int = DRAWS, level: float = 0.90,
+              seed: int = 0) -> tuple[float, float]:
+    """Interval of a statistic over glasses drawn with replacement (B. Efron, Ann. Stat. 7:1, 1979, percentiles).
+
+    glass : (n,) of each curve. statistic : of weights of the curves (n,), how often each counts.
+    """
+    names, index = np.unique(glass, return_inverse=True)
+    if len(names) < 2:
+        return np.nan, np.nan
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(draws):
+        times = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))
+        values.append(statistic(times[index].astype(float)))
+    finite = np.array(values)[np.isfinite(values)]
+    if not len(finite):
+        return np.nan, np.nan
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def permutation_p(curves: Curves, predicted: Array, draws: int = DRAWS, seed: int = 0) -> float:
+    """Share of random assignments of the predictions to the glasses of their pair that err no more than the real one.
+
+    Errors count over the pair's variance, so that no pair dominates; the real assignment is one of all
+    (E. S. Edgington, Randomization Tests, 1980).
+    """
+    rng = np.random.default_rng(seed)
+    total, exceeded = [], 0
+    groups = [curves.of_pair(pair) for pair in curves.known_pairs]
+    groups = [rows for rows in groups if len(rows) > 1]
+    if not groups:
+        return np.nan
+    for rows in groups:
+        g = curves.g[rows]
+        spread = max(float(g.var(0).mean()), 1e-12)
+        total.append(((predicted[rows][:, None] - g[None]) ** 2).mean(2) / spread)
+    real = sum(float(np.trace(table)) for table in total)
+    for _ in range(draws):
+        drawn = sum(float(table[rng.permutation(len(table)), np.arange(len(table))].sum()) for table in total)
+        exceeded += drawn <= real * (1 + 1e-12)
+    return (exceeded + 1) / (draws + 1)

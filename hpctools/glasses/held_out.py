@@ -1,0 +1,181 @@
+"""Predictions of curves by models that have not seen them: every model fitted within each fold of a split.
+
+What takes time is kept in a folder of runs and not done again: networks as KIND/FOLD (the same folders as of
+`python -m hpctools.glasses train`), predictions as predictions/MODEL-FOLD-HASH.npz with the hash of the training curves.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpctools.stop import Stop
+
+from .curves import Curves
+from .images import Axes
+from .learning_settings import GlassTraining, for_kind
+from .models import ComponentForest, DirectForest, GaussianProcess, Model, NearestComposition, PairMean
+from .splits import Fold
+
+if TYPE_CHECKING:
+    from .autoencoder import Trained
+    from .mean_force import MeanForce
+
+Array = NDArray[np.float64]
+# quick to fit; those of networks are added by `held_out`
+SIMPLE: dict[str, Callable[[], Model]] = {
+    "pair mean": PairMean,
+    "nearest composition": NearestComposition,
+    "PCA-8 + forest": ComponentForest,
+    "direct forest, paper": lambda: DirectForest("paper"),
+    "direct forest, fractions": lambda: DirectForest("fractions"),
+    "Gaussian process": GaussianProcess,
+}
+MEAN_FORCE = "mean-force network"
+LATENT = {"CNN + forest, paper": ("raster", "paper"), "CNN + forest, fractions": ("raster", "fractions"),
+          "CNN + forest, bars": ("bars", "fractions")}  # fmt: skip
+MODELS = (*SIMPLE, MEAN_FORCE, *LATENT)
+
+
+class NotTrained(Exception):
+    """A network's fold that has no weights for these curves yet."""
+
+    user_error = True
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Of the n curves of a data set: predictions (n, bins), NaN where no fold tests the curve; top (n,) of their plots;
+    fold (n,) that tests a curve, -1 where none does; deviation (n, bins) and images (n, 64, 64) where a model has
+    them."""
+
+    g: Array
+    top: Array
+    fold: NDArray[np.int64]
+    deviation: Array | None = None
+    images: Array | None = None
+
+    @property
+    def tested(self) -> NDArray[np.int64]:
+        """Rows that a fold tests."""
+        return np.flatnonzero(self.fold >= 0)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Where trainings and predictions are kept, and how missing ones are made.
+
+    epochs : of autoencoders that are missing;
+    0 refuses to train them. force_epochs : of mean-force networks.
+    """
+
+    folder: Path
+    epochs: int = 0
+    force_epochs: int = 300
+
+    def network(self, kind: str, fold: Fold, encoding: str = "") -> Path:
+        """Folder of a training."""
+        return self.folder / (kind + (f"-{encoding}" if encoding not in ("", "raster") else "")) / fold.name
+
+
+def held_out(name: str, curves: Curves, folds: list[Fold], runs: Runs, stop: Stop | None = None) -> HeldOut:
+    """Predictions of a model of `MODELS` for the test parts of folds. Raises NotTrained."""
+    n, bins = curves.g.shape
+    g, top, place = np.full((n, bins), np.nan), np.ones(n), np.full(n, -1)
+    further: dict[str, Array] = {}
+    for index, fold in enumerate(folds):
+        found = _cached(name, curves, fold, runs, stop)
+        test = fold.test
+        g[test], place[test] = found["g"], index
+        top[test] = Axes.of(curves.rows(fold.train)).top(curves.rows(test).query)
+        for key in found.keys() - {"g"}:
+            if key not in further:
+                further[key] = np.full((n, *found[key].shape[1:]), np.nan)
+            further[key][test] = found[key]
+    return HeldOut(g, top, place, further.get("deviation"), further.get("images"))
+
+
+def _cached(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None) -> dict[str, Array]:
+    learned = curves.rows(fold.train)
+    words = name.replace(",", "").replace(" ", "-")
+    path = runs.folder / "predictions" / f"{words}-{fold.name}-{learned.fingerprint()}.npz"
+    if name not in LATENT and path.exists():  # latent forests depend on a network that may be trained further
+        with np.load(path) as file:
+            return {key: file[key] for key in file.files}
+    found = _fitted(name, curves, fold, runs, stop)
+    if name not in LATENT:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        with open(part, "wb") as file:
+            np.savez_compressed(file, **found)  # type: ignore[arg-type]
+        os.replace(part, path)
+    return found
+
+
+def _fitted(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None) -> dict[str, Array]:
+    learned, asked = curves.rows(fold.train), curves.rows(fold.test).query
+    if name in SIMPLE:
+        model = SIMPLE[name]()
+        model.fit(learned)
+        if isinstance(model, GaussianProcess):
+            g, deviation = model.predict_with_deviation(asked)
+            return {"g": g, "deviation": deviation}
+        return {"g": model.predict(asked)}
+    if name == MEAN_FORCE:
+        return {"g": mean_force(curves, fold, runs, stop).predict(asked)}
+    from .autoencoder import LatentForest
+
+    encoding, fingerprint = LATENT[name]
+    pipeline = LatentForest(autoencoder(curves, fold, runs, encoding, stop), fingerprint)
+    pipeline.fit(learned)
+    found = {"g": pipeline.predict(asked)}
+    return {**found, "images": pipeline.predict_images(asked)} if encoding == "raster" else found
+
+
+def mean_force(curves: Curves, fold: Fold, runs: Runs, stop: Stop | None = None) -> MeanForce:
+    """The network of a fold, trained where it is missing. Its file belongs to the fold's training curves."""
+    from hpctools import weights
+    from hpctools.training import MODEL, TorchWorld
+
+    from . import mean_force as network
+
+    hashed = curves.rows(fold.train).fingerprint()
+    folder = runs.network("mean-force", fold).with_name(f"{fold.name}-{hashed}")
+    if not (folder / MODEL).exists():
+        settings = for_kind("mean-force", {"epochs": runs.force_epochs})
+        hidden = replace(fold, test=np.zeros(0, np.int64))
+        if not network.train_mean_force(curves, hidden, settings, folder, TorchWorld(), stop).complete:
+            raise NotTrained(f"{folder}: stopped before its end; the same command goes on")
+    stored = weights.load(folder / MODEL)
+    return network.MeanForce(stored.arrays, stored.config)
+
+
+def autoencoder(curves: Curves, fold: Fold, runs: Runs, encoding: str = "raster", stop: Stop | None = None) -> Trained:
+    """The autoencoder of a fold; of a fold of random curves, as in the paper, that of all curves."""
+    from hpctools.training import MODEL, TorchWorld
+
+    from . import autoencoder as network
+    from .splits import fold as named
+
+    used = named(curves, "all") if fold.name.startswith("curves-") else fold
+    folder = runs.network("autoencoder", used, encoding)
+    command = f"python -m hpctools.glasses train autoencoder --fold {used.name} --out {folder}"
+    if encoding != "raster":
+        command += f" --encoding {encoding}"
+    if not (folder / MODEL).exists():
+        if not runs.epochs:
+            raise NotTrained(f"{folder}: no {MODEL}; train it with {command}")
+        settings = for_kind("autoencoder", {"epochs": runs.epochs, "encoding": encoding})
+        if not network.train_autoencoder(curves, used, settings, folder, TorchWorld(), stop).complete:
+            raise NotTrained(f"{folder}: stopped before its end; the same command goes on")
+    trained = network.Trained.load(folder)
+    if trained.config["curves"] != curves.rows(used.train).fingerprint():
+        raise NotTrained(f"{folder}: was trained on other curves ({trained.config['samples']}, now {len(used.train)}); "
+                         f"remove it and run {command}")
+    return trained

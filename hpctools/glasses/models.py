@@ -1,0 +1,199 @@
+"""Models from a composition and a pair to g(r) that need no network: baselines, forests, a Gaussian process.
+
+    model = make("gaussian-process")
+    model.fit(curves)
+    g = model.predict([(parse("60SiO2-20B2O3-20Na2O"), ("Si", "O"))])       # (1, bins)
+
+Nothing but the curves given to `fit` enters. A pair without training curves is predicted from its substitutes
+(`fingerprint.substitutes`), where a model works within pairs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .curves import Curves
+from .fingerprint import Pair, Query, matrix, mole_fractions, substitutes
+from .forest import PAPER, Components, FittedForest, Forest
+
+Array = NDArray[np.float64]
+COMPONENTS = 8
+
+
+class Model(Protocol):
+    """What every model does."""
+
+    name: str
+
+    def fit(self, curves: Curves) -> None:
+        """Learn from curves."""
+
+    def predict(self, query: Query) -> Array:
+        """g (n, bins)."""
+
+
+class PairMean:
+    """The mean of the training curves of the pair."""
+
+    name = "pair mean"
+
+    def fit(self, curves: Curves) -> None:
+        self.means = {pair: curves.g[curves.of_pair(pair)].mean(0) for pair in curves.known_pairs}
+
+    def predict(self, query: Query) -> Array:
+        return np.array([self.of(pair) for _, pair in query])
+
+    def of(self, pair: Pair) -> Array:
+        """Mean curve of a pair, or of its substitutes (bins,)."""
+        if pair in self.means:
+            return self.means[pair]
+        return np.mean([self.means[other] for other in substitutes(pair, list(self.means))], axis=0)
+
+
+class NearestComposition:
+    """The curve of the same pair in the glass with the nearest mole fractions; the mean of equally near ones."""
+
+    name = "nearest composition"
+
+    def fit(self, curves: Curves) -> None:
+        self.curves = curves
+        self.fractions = np.array([mole_fractions(glass) for glass, _ in curves.query])
+
+    def predict(self, query: Query) -> Array:
+        found, known = [], self.curves.known_pairs
+        for glass, pair in query:
+            pairs = [pair] if pair in known else substitutes(pair, known)
+            rows = np.concatenate([self.curves.of_pair(one) for one in pairs])
+            distance = np.linalg.norm(self.fractions[rows] - mole_fractions(glass), axis=1)
+            found.append(self.curves.g[rows[distance < distance.min() + 1e-9]].mean(0))
+        return np.array(found)
+
+
+class DirectForest:
+    """A forest from the fingerprint to all bins of the curve, as in the paper's figure 8a."""
+
+    def __init__(self, fingerprint: str = "paper", forest: Forest = PAPER) -> None:
+        self.fingerprint, self.forest = fingerprint, forest
+        self.name = f"direct forest, {fingerprint}"
+
+    def fit(self, curves: Curves) -> None:
+        self.fitted = FittedForest(matrix(self.fingerprint, curves.query), curves.g, self.forest)
+
+    def predict(self, query: Query) -> Array:
+        return self.fitted.predict(matrix(self.fingerprint, query))
+
+
+class ComponentForest:
+    """A forest from the fingerprint with mole fractions to eight principal components of all curves."""
+
+    name = "PCA-8 + forest"
+
+    def __init__(self, forest: Forest = PAPER) -> None:
+        self.forest = forest
+
+    def fit(self, curves: Curves) -> None:
+        self.components = Components(curves.g, COMPONENTS)
+        self.fitted = FittedForest(matrix("fractions", curves.query), self.components.scores(curves.g), self.forest)
+
+    def predict(self, query: Query) -> Array:
+        return self.components.curves(self.fitted.predict(matrix("fractions", query)))
+
+
+class GaussianProcess:
+    """Within each pair, Gaussian processes over mole fractions for the scores of at most eight principal components.
+
+    The kernel of a score is a linear term, for the trend, plus a Gaussian of one length, plus white noise; its four
+    parameters maximise the likelihood (C. E. Rasmussen and C. K. I. Williams, Gaussian Processes for Machine
+    Learning, MIT Press 2006, chapters 2 and 5). Predictions are cut off at 0.
+    """
+
+    name = "Gaussian process"
+
+    def fit(self, curves: Curves, parameters: dict[Pair, Array] | None = None) -> None:
+        """parameters: logarithms of the kernels' of each pair (components, 4), from an earlier fit; else fitted."""
+        self.means = PairMean()
+        self.means.fit(curves)
+        self.pairs: dict[Pair, _PairProcess] = {}
+        for pair in curves.known_pairs:
+            rows = curves.of_pair(pair)
+            inputs = np.array([mole_fractions(curves.realised[glass]) for glass in curves.glass[rows]])
+            self.pairs[pair] = _PairProcess(inputs, curves.g[rows], None if parameters is None else parameters[pair])
+
+    def predict(self, query: Query) -> Array:
+        return self.predict_with_deviation(query)[0]
+
+    def predict_with_deviation(self, query: Query) -> tuple[Array, Array]:
+        """g and its standard deviation, noise of the seeds included (n, bins)."""
+        found = [self._one(np.array([mole_fractions(glass)]), pair) for glass, pair in query]
+        return np.array([max_0(g) for g, _ in found]), np.array([deviation for _, deviation in found])
+
+    def _one(self, inputs: Array, pair: Pair) -> tuple[Array, Array]:
+        if pair in self.pairs:
+            return self.pairs[pair].predict(inputs)
+        others = substitutes(pair, list(self.pairs))
+        means = np.array([self.means.of(other) for other in others])
+        spread = np.mean([self.pairs[other].spread ** 2 for other in others], axis=0) + means.var(0)
+        return means.mean(0), np.sqrt(spread)
+
+
+class _PairProcess:
+    """The processes of one pair. inputs (n, 6), curves (n, bins)."""
+
+    def __init__(self, inputs: Array, curves: Array, parameters: Array | None) -> None:
+        # two curves or fewer show no dependence on composition
+        self.components = Components(curves, max(min(COMPONENTS, len(curves) - 2), 0))
+        self.spread = curves.std(0)
+        scores = self.components.scores(curves)
+        rest = curves - self.components.curves(scores)
+        free = max(len(curves) - 1 - scores.shape[1], 1)
+        self.rest = (rest**2).sum(0) / free
+        if not scores.shape[1]:
+            self.rest = curves.var(0, ddof=1) if len(curves) > 1 else np.full(curves.shape[1], np.nan)
+        self.scale = scores.std(0)
+        self.centre = inputs.mean(0)
+        self.processes = [
+            _fit_process(self._scaled(inputs), column / scale, None if parameters is None else parameters[k])
+            for k, (column, scale) in enumerate(zip(scores.T, self.scale))
+        ]
+
+    def _scaled(self, inputs: Array) -> Array:
+        return (inputs - self.centre) / 0.1  # in 10 mol %
+
+    @property
+    def parameters(self) -> Array:
+        return np.array([process.kernel_.theta for process in self.processes]).reshape(-1, 4)
+
+    def predict(self, inputs: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of one curve."""
+        means, variances = np.zeros(len(self.processes)), np.zeros(len(self.processes))
+        for k, process in enumerate(self.processes):
+            mean, deviation = process.predict(self._scaled(inputs), return_std=True)
+            means[k], variances[k] = mean[0] * self.scale[k], (deviation[0] * self.scale[k]) ** 2
+        variance = self.rest + variances @ self.components.directions**2
+        return self.components.curves(means), np.sqrt(variance)
+
+
+def _fit_process(inputs: Array, targets: Array, parameters: Array | None) -> Any:
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
+
+    kernel = (ConstantKernel(0.1, (1e-5, 10.0)) * DotProduct(0.0, "fixed")
+              + ConstantKernel(0.5, (1e-4, 30.0)) * RBF(2.0, (0.5, 30.0)) + WhiteKernel(0.3, (1e-4, 2.0)))
+    if parameters is not None:
+        kernel = kernel.clone_with_theta(parameters)
+    process = GaussianProcessRegressor(kernel, optimizer="fmin_l_bfgs_b" if parameters is None else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is an answer
+        process.fit(inputs, targets)
+    return process
+
+
+def max_0(g: Array) -> Array:
+    """g without negative values, which no pair correlation function has."""
+    return np.maximum(g, 0.0)
