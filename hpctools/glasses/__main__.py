@@ -8,15 +8,18 @@ from pathlib import Path
 
 from hpctools import config, stop, world
 
+from . import learning_commands
 from .protocol import PROTOCOLS
 
-HELP = """Melt-quench simulations of oxide glasses, and their pair correlation functions.
+HELP = """Melt-quench simulations of oxide glasses, and their pair correlation functions, simulated and predicted.
 
     python -m hpctools.glasses quench --composition 60SiO2-20B2O3-20Na2O --protocol fast
     python -m hpctools.glasses design glasses.toml          the design of the shipped data set
     python -m hpctools.glasses campaign glasses.toml --out results/glasses --workers 2
     python -m hpctools.glasses status glasses.toml --out results/glasses
     python -m hpctools.glasses show results/glasses/SiO2_s1.h5
+    python -m hpctools.glasses train gaussian-process --records results/glasses
+    python -m hpctools.glasses predict --composition 60SiO2-20B2O3-20Na2O --pair Si-O
 
 Each command has --help. Work can be stopped (signals USR1, USR2, TERM, INT; the end of a Slurm job; --wall-time) or
 killed, and goes on when the same command is run again. Exit codes: 0 complete, 75 stopped with work left, 2 usage,
@@ -143,7 +146,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 COMMANDS = {"quench": quench_command, "campaign": campaign_command, "status": status_command,
-            "design": design_command, "show": show_command}  # fmt: skip
+            "design": design_command, "show": show_command, **learning_commands.COMMANDS}  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

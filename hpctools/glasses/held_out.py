@@ -1,7 +1,8 @@
 """Predictions of curves by models that have not seen them: every model fitted within each fold of a split.
 
 What takes time is kept in a folder of runs and not done again: networks as KIND/FOLD (the same folders as of
-`python -m hpctools.glasses train`), predictions as predictions/MODEL-FOLD-HASH.npz with the hash of the training curves.
+`python -m hpctools.glasses train`), predictions as predictions/MODEL-FOLD-HASH.npz, the hash that of the training
+curves.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from hpctools.stop import Stop
 
 from .curves import Curves
 from .images import Axes
-from .learning_settings import GlassTraining, for_kind
+from .learning_settings import for_kind
 from .models import ComponentForest, DirectForest, GaussianProcess, Model, NearestComposition, PairMean
 from .splits import Fold
 

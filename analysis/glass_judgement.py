@@ -1,0 +1,387 @@
+"""How well g(r) can be foretold from a composition: models × splits × errors, beside the noise of the simulations.
+
+    python analysis/glass_judgement.py                                         the shipped records
+    python analysis/glass_judgement.py results/glasses --runs runs/glasses --out glass_judgement.png
+    python analysis/glass_judgement.py --epochs 800                            trains the autoencoders that are missing
+
+Each line is a model in a split. Errors: mean squared error of 64 × 64 plots (as in the paper), median over curves of
+the root mean square error of g, and of its ratio to the seeds' noise σ; median over pairs of skill and of explained
+share 1 - (MSE - σ²)/(MSE of the pair mean - σ²), the latter over pairs with signal (MSE of the pair mean > 2 σ²); mean
+absolute errors of the first peak's position and height, and of the coordination number; coverage of 90 % intervals.
+Brackets are 90 % bootstrap intervals over glasses. p: permutation test, the share of random assignments of predictions
+to the glasses of their pair that do as well. "shuffled": skill of the same model when the compositions are shuffled
+within each pair before it is fitted; it must not be above 0.
+
+Intervals of a fold come from the errors in the other folds; those of a left-out dopant or of the top from the split by
+glass, without the glasses that are tested. Networks are kept in --runs (python jobs/glass_train.py makes all folds of
+the autoencoder at once); what a model predicted is kept there too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from figures import AnalysisError, check_output, make_folder, markdown, pyplot, run, save
+from numpy.typing import NDArray
+
+from hpctools.glasses import errors as measures
+from hpctools.glasses.curves import LEAST_COUNTS, LIBRARY, REACH, Curves, find, gather
+from hpctools.glasses.errors import Errors, bootstrap, median_explained, median_skill, permutation_p, shares
+from hpctools.glasses.held_out import LATENT, MODELS, SIMPLE, HeldOut, NotTrained, Runs, held_out
+from hpctools.glasses.intervals import LEVEL, Conformal
+from hpctools.glasses.splits import SPLITS, SplitError, folds
+
+Array = NDArray[np.float64]
+BASELINE = "pair mean"
+GOAL_EXPLAINED, GOAL_ERROR = 0.5, 1.5
+HEAD = ("model", "split", "curves", "image MSE", "RMSE of g", "RMSE/σ", "skill", "explained", "peak [Å]", "height [%]",
+        "neighbours", "coverage [%]", "p", "shuffled")  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A model in a split; intervals are (low, high), NaN where there is none. n (tested,) arrays of single curves."""
+
+    model: str
+    split: str
+    curves: Curves
+    errors: Errors
+    baseline: Array
+    covered: Array
+    p: float
+    shuffled: float = np.nan
+
+    def pair_shares(self, weight: Array | None = None) -> list[measures.PairShare]:
+        """Of each pair."""
+        return shares(self.curves.pairs, self.errors.mse, self.baseline, self.curves.noise, weight)
+
+    def skill(self) -> tuple[float, tuple[float, float]]:
+        """Median over pairs, and its interval."""
+        return median_skill(self.pair_shares()), self._interval(lambda w: median_skill(self.pair_shares(w)))
+
+    def explained(self) -> tuple[float, tuple[float, float]]:
+        """Median over pairs with signal, and its interval."""
+        value = median_explained(self.pair_shares())
+        if not np.isfinite(value):
+            return value, (np.nan, np.nan)
+        return value, self._interval(lambda w: median_explained(self.pair_shares(w)))
+
+    def coverage(self) -> tuple[float, tuple[float, float]]:
+        """Mean over curves, and its interval."""
+        if not np.isfinite(self.covered).all():
+            return np.nan, (np.nan, np.nan)
+        return float(self.covered.mean()), self._interval(lambda w: float(np.average(self.covered, weights=w)))
+
+    def over_noise(self) -> float:
+        """Median of RMSE over σ; NaN without seeds."""
+        noise = self.curves.noise
+        return float(np.median(np.sqrt(self.errors.mse / noise))) if np.isfinite(noise).all() else np.nan
+
+    def _interval(self, statistic) -> tuple[float, float]:
+        return bootstrap(self.curves.glass, statistic, draws=300)
+
+    def cells(self) -> list[str]:
+        """Of the printed table."""
+        e = self.errors
+        return [
+            self.model, self.split, str(len(self.curves)), f"{100 * e.image.mean():.2f} %",
+            f"{np.median(np.sqrt(e.mse)):.3f}", _text(self.over_noise()), _with(self.skill()), _with(self.explained()),
+            f"{np.abs(e.peak).mean():.3f}", f"{100 * np.abs(e.height).mean():.1f}", f"{np.abs(e.coordination).mean():.3f}",
+            _with(self.coverage(), 100), _text(self.p, "{:.3f}"), _text(self.shuffled),
+        ]  # fmt: skip
+
+
+def _text(value: float, form: str = "{:.2f}") -> str:
+    return form.format(value) if np.isfinite(value) else "–"
+
+
+def _with(found: tuple[float, tuple[float, float]], factor: float = 1) -> str:
+    value, (low, high) = found
+    if not np.isfinite(value):
+        return "–"
+    digits = 0 if factor == 100 else 2
+    text = f"{factor * value:.{digits}f}"
+    return text + (f" [{factor * low:.{digits}f}, {factor * high:.{digits}f}]" if np.isfinite(low) else "")
+
+
+def errors_of(curves: Curves, found: HeldOut) -> Errors:
+    """Of the tested curves."""
+    rows = found.tested
+    images = None if found.images is None else found.images[rows]
+    return measures.of(curves.rows(rows), found.g[rows], found.top[rows], images)
+
+
+def coverage(curves: Curves, found: HeldOut, calibration: HeldOut | None) -> Array:
+    """Share of bins inside the interval, of each tested curve (n,). calibration: the split by glass, for a split whose
+    folds cannot serve each other."""
+    covered = np.full(len(curves), np.nan)
+    source = found if calibration is None else calibration
+    for index in np.unique(found.fold[found.tested]):
+        test = np.flatnonzero(found.fold == index)
+        known = [row for row in source.tested if row not in set(test)] if calibration is None else [
+            row for row in source.tested if curves.glass[row] not in set(curves.glass[test])]
+        calibrated = curves.rows(known)
+        miss = source.g[known] - calibrated.g
+        if len(known) and miss.any():
+            made = Conformal.of(calibrated.query, calibrated.glass, miss)
+            covered[test] = made.covered(curves.rows(test).query, found.g[test] - curves.g[test])
+    return covered[found.tested]
+
+
+def own_coverage(curves: Curves, found: HeldOut) -> Array:
+    """The same for the intervals of a Gaussian process itself, ± 1.645 standard deviations."""
+    rows = found.tested
+    assert found.deviation is not None
+    error, width = np.abs(found.g - curves.g)[rows], 1.6449 * found.deviation[rows]
+    counted = (width > 0) | (error > 0)
+    return (((error <= width) & counted).sum(1) / np.maximum(counted.sum(1), 1)).astype(float)
+
+
+def shuffled_within_pairs(curves: Curves, seed: int) -> Curves:
+    """The same curves, their glasses shuffled within each pair."""
+    rng = np.random.default_rng(seed)
+    glass = curves.glass.copy()
+    for pair in curves.known_pairs:
+        rows = curves.of_pair(pair)
+        glass[rows] = rng.permutation(glass[rows])
+    return replace(curves, glass=glass)
+
+
+def shuffled_skill(name: str, curves: Curves, runs: Runs, draws: int) -> float:
+    """Mean skill over shuffles, by glass."""
+    values = []
+    for seed in range(draws):
+        mixed = shuffled_within_pairs(curves, seed)
+        parts = folds(mixed, "by glass")
+        mse, base = (((held_out(one, mixed, parts, runs).g - mixed.g) ** 2).mean(1) for one in (name, BASELINE))
+        values.append(median_skill(shares(mixed.pairs, mse, base, mixed.noise)))
+    return float(np.mean(values)) if values else np.nan
+
+
+def judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: Runs, shuffles: int
+           ) -> tuple[list[Row], list[str]]:
+    """The rows that can be made, and a line for each that cannot."""
+    rows, missing = [], []
+    made: dict[tuple[str, str], HeldOut] = {}
+    order = sorted(splits, key=lambda split: split != "by glass")  # it calibrates others
+    for split in order:
+        try:
+            parts = folds(curves, split)
+        except SplitError as error:
+            missing.append(f"{error}")
+            continue
+        base = held_out(BASELINE, curves, parts, runs)
+        for name in models:
+            try:
+                found = base if name == BASELINE else held_out(name, curves, parts, runs)
+                calibration = None
+                if split.startswith("leave"):
+                    if ("by glass", name) not in made:
+                        made["by glass", name] = held_out(name, curves, folds(curves, "by glass"), runs)
+                    calibration = made["by glass", name]
+            except (NotTrained, SplitError) as error:
+                missing.append(f"{name}, {split}: {error}")
+                continue
+            made[split, name] = found
+            tested = curves.rows(found.tested)
+            baseline = ((base.g[found.tested] - tested.g) ** 2).mean(1)
+            row = Row(name, split, tested, errors_of(curves, found), baseline, coverage(curves, found, calibration),
+                      permutation_p(tested, found.g[found.tested]))
+            if split == "by glass" and name in SIMPLE and name != BASELINE:
+                row = replace(row, shuffled=shuffled_skill(name, curves, runs, shuffles))
+            rows.append(row)
+            if found.deviation is not None:
+                rows.append(replace(row, model=f"{name}, own σ", covered=own_coverage(curves, found), shuffled=np.nan))
+    return sorted(rows, key=lambda row: SPLITS.index(row.split)), missing
+
+
+def best_of(rows: Sequence[Row]) -> Row | None:
+    """By glass, the model with the highest explained share, or skill where noise is not known."""
+    known = [row for row in rows if row.split == "by glass" and row.model != BASELINE and "own σ" not in row.model]
+    return max(known, key=lambda row: (np.nan_to_num(row.explained()[0], nan=-np.inf), row.skill()[0]), default=None)
+
+
+def goal_lines(row: Row) -> list[str]:
+    """The goals by glass."""
+    found = row.pair_shares()
+    signal = [share for share in found if share.signal]
+    if not np.isfinite(row.curves.noise).all():
+        explained = ["explained share and noise floors: waiting for second seeds"]
+    elif not signal:
+        explained = ["explained share: no pair has signal (MSE of the pair mean > 2 σ²)"]
+    else:
+        value, passed = row.explained()[0], [share for share in signal if share.explained > GOAL_EXPLAINED]
+        explained = [
+            f"explained share {value:.2f}, goal > {GOAL_EXPLAINED}: {_verdict(value > GOAL_EXPLAINED)} in the median of "
+            f"the {len(signal)} pairs with signal; {len(passed)} of them pass, failing: "
+            f"{', '.join('-'.join(s.pair) for s in signal if s not in passed) or 'none'}",
+            f"median error {row.over_noise():.2f} σ, goal ≤ {GOAL_ERROR}: {_verdict(row.over_noise() <= GOAL_ERROR)}",
+        ]
+    value, (low, high) = row.coverage()
+    if not np.isfinite(low):
+        return [*explained, "coverage: too few glasses"]
+    return [*explained, f"coverage {100 * value:.0f} % [{100 * low:.0f}, {100 * high:.0f}], goal: {100 * LEVEL:.0f} % "
+                        f"inside: {_verdict(low <= LEVEL <= high)}"]
+
+
+def _verdict(passes: bool) -> str:
+    return "met" if passes else "FAILS"
+
+
+def paper_table(curves: Curves, runs: Runs) -> str:
+    """The numbers of the paper on its own terms, and what they are worth."""
+    from hpctools.glasses import autoencoder as network
+    from hpctools.glasses.held_out import autoencoder
+    from hpctools.glasses.images import Axes
+    from hpctools.glasses.models import PairMean
+    from hpctools.glasses.splits import fold
+
+    part = fold(curves, "all")
+    try:
+        trained = autoencoder(curves, part, runs)
+    except NotTrained as error:
+        return f"the paper's own terms: {error}"
+    top = Axes.of(curves.rows(part.train)).top(curves.query)
+    images = trained.images(curves.query, curves.g)
+    latents = trained.latents(images)
+    decoded = trained.decoded(latents)
+    rebuilt = ((decoded - images) ** 2).mean((1, 2))
+    read = trained.curves(curves.query, images)
+    lossy = float(np.median(np.sqrt(((read - curves.g) ** 2).mean(1) / (curves.g**2).mean(1))))
+    again = ((trained.images(curves.query, read) - images) ** 2).mean()
+    mean = PairMean()
+    mean.fit(curves.rows(part.train))
+    plain = ((trained.images(curves.query, mean.predict(curves.query)) - images) ** 2).mean((1, 2))
+    rows = []
+    for kind in ("paper", "fractions"):
+        pipeline = network.LatentForest(trained, kind)
+        pipeline.fit(curves.rows(part.train))
+        guessed = pipeline.predict_latents(curves.query)
+        error = ((pipeline.predict_images(curves.query) - images) ** 2).mean((1, 2))
+        rows += [(f"latent R², all curves as in the paper, {kind}", "about 0.92, ≥ 0.92", f"{_r2(latents, guessed):.3f}"),
+                 (f"latent R², test curves, {kind}", "", f"{_r2(latents[part.test], guessed[part.test]):.3f}"),
+                 (f"image MSE, test curves, {kind}", "below 3 %", f"{100 * error[part.test].mean():.2f} %")]
+    dead = int((latents.max(0) < 1e-6).sum())
+    epochs = trained.config["settings"]["epochs"]
+    table = [
+        (f"reconstruction MSE, learned curves ({epochs} epochs)", "0.005", f"{rebuilt[part.train].mean():.4f}"),
+        ("reconstruction MSE, test curves", "below 0.006", f"{rebuilt[part.test].mean():.4f}"), *rows,
+        ("MSE of a blank image, test curves", "", f"{100 * (images[part.test] ** 2).mean():.2f} %"),
+        ("MSE of the pair mean's image, test curves", "", f"{100 * plain[part.test].mean():.2f} %"),
+        ("MSE of the image of the curve read from the image, no network", "", f"{100 * again:.2f} %"),
+        ("relative RMSE of g of that curve, median", "", f"{100 * lossy:.0f} %"),
+        ("latents that never fire", "", f"{dead} of {latents.shape[1]}"),
+    ]  # fmt: skip
+    assert np.isfinite(top).all()
+    return markdown(("on the paper's own terms, random curves", "paper", "ours"), table)
+
+
+def _r2(true: Array, guessed: Array) -> float:
+    """Of all numbers together, as one scatter plot shows them."""
+    return float(1 - ((true - guessed) ** 2).sum() / max(((true - true.mean()) ** 2).sum(), 1e-300))
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """Skill of each model by split, and the errors of the best model beside the noise."""
+    plt = pyplot()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), constrained_layout=True)
+    splits = [split for split in SPLITS if any(row.split == split for row in rows)]
+    names = [name for name in MODELS if any(row.model == name for row in rows) and name != BASELINE]
+    for k, split in enumerate(splits):
+        for j, name in enumerate(names):
+            for row in (row for row in rows if row.split == split and row.model == name):
+                value, (low, high) = row.skill()
+                y = j + 0.16 * (k - (len(splits) - 1) / 2)
+                left.plot(max(value, -1.5), y, "o", ms=4, color=f"C{k}", label=split if j == 0 else None)
+                if np.isfinite(low):
+                    left.plot([max(low, -1.5), max(high, -1.5)], [y, y], color=f"C{k}", lw=1)
+    left.set(yticks=range(len(names)), yticklabels=names, xlabel="skill over the pair mean, median over pairs")
+    left.axvline(0, color="0.5", lw=0.8)
+    left.legend(loc="lower left")
+    best = best_of(rows)
+    if best is not None:
+        for share in best.pair_shares():
+            name = "-".join(share.pair)
+            right.plot(share.baseline**0.5, share.mse**0.5, "o", ms=4, color="C0")
+            right.annotate(name, (share.baseline**0.5, share.mse**0.5), fontsize=6.5, xytext=(3, 2),
+                           textcoords="offset points")
+            if np.isfinite(share.noise):
+                right.plot(share.baseline**0.5, share.noise**0.5, "_", ms=7, color="0.4")
+        ends = np.array([0.5 * min(s.baseline for s in best.pair_shares()) ** 0.5,
+                         1.5 * max(s.baseline for s in best.pair_shares()) ** 0.5])
+        right.plot(ends, ends, color="0.6", lw=0.8)
+        right.set(xscale="log", yscale="log", xlabel="RMSE of g, pair mean", ylabel="RMSE of g; dashes: seeds' noise",
+                  title=f"{best.model}, by glass")
+    save(figure, path)
+
+
+def write_csv(rows: Sequence[Row], path: Path) -> None:
+    """All numbers, a line for each model, split and pair."""
+    make_folder(path)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("model", "split", "pair", "curves", "mse", "mse_pair_mean", "noise", "skill", "signal",
+                         "explained", "coverage"))
+        for row in rows:
+            for share in row.pair_shares():
+                of = row.curves.of_pair(share.pair)
+                writer.writerow((row.model, row.split, "-".join(share.pair), share.curves, share.mse, share.baseline,
+                                 share.noise, share.skill, int(share.signal), share.explained, row.covered[of].mean()))
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path, help="folders of records (default: the shipped ones)")
+    parser.add_argument("--runs", default="runs/glasses", type=Path, help="of trainings (default runs/glasses)")
+    parser.add_argument("--out", default="glass_judgement.png", help="figure (default glass_judgement.png)")
+    parser.add_argument("--table", type=Path, help="CSV file of all pairs")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL",
+                        help=f"some of: {'; '.join(MODELS)}")
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS), metavar="SPLIT",
+                        help=f"some of: {'; '.join(SPLITS)}")
+    parser.add_argument("--epochs", type=int, default=0, help="train missing autoencoders for so long (default: no)")
+    parser.add_argument("--force-epochs", type=int, default=300, help="of the mean-force network (default 300)")
+    parser.add_argument("--shuffles", type=int, default=3, help="of compositions, for the permutation test (default 3)")
+    parser.add_argument("--least-counts", type=float, default=LEAST_COUNTS, metavar="N",
+                        help=f"expected pairs in the first shell that a curve needs (default {LEAST_COUNTS:g})")
+    parser.add_argument("--reach", type=float, default=REACH, help=f"Å, of the curves (default {REACH:g})")
+    given = parser.parse_args()
+    out = check_output(given.out)
+    everything = gather(find(given.folders or [LIBRARY]), given.reach)
+    curves, left = everything.with_enough(given.least_counts)
+    if not len(curves):
+        raise AnalysisError(f"no curve has more than {given.least_counts:g} expected pairs in its first shell; lower "
+                            "--least-counts, or add seeds")
+    print(f"{len(curves)} curves of {len(curves.known_pairs)} pairs in {len(set(curves.glass))} glasses, "
+          f"{curves.seeds.min()} to {curves.seeds.max()} seeds")
+    if left:
+        print("left out, expected pairs in the first shell in brackets:\n  " + "\n  ".join(left))
+    runs = Runs(given.runs, given.epochs, given.force_epochs)
+    models = list(dict.fromkeys([BASELINE, *given.models]))
+    rows, missing = judged(curves, models, given.splits, runs, given.shuffles)
+    if not rows:
+        raise AnalysisError("no split can be made: " + "; ".join(missing))
+    print("\n" + markdown(HEAD, [row.cells() for row in rows], left=(0, 1)))
+    noise = np.sqrt(curves.noise)
+    if np.isfinite(noise).any():
+        print(f"\nnoise floor σ of g from seeds: median {np.nanmedian(noise):.3f} over {np.isfinite(noise).sum()} curves")
+    best = best_of(rows)
+    if best is not None:
+        print(f"\nbest by glass: {best.model}\n  " + "\n  ".join(goal_lines(best)))
+    if any(name in LATENT for name in models):
+        print("\n" + paper_table(curves, runs))
+    if missing:
+        print("\nnot judged:\n  " + "\n  ".join(missing))
+    if given.table:
+        write_csv(rows, given.table)
+    draw(rows, out)
+
+
+if __name__ == "__main__":
+    run(main)

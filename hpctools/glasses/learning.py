@@ -1,0 +1,143 @@
+"""Training of a model on the records of glasses: the networks of single folds, and files for `predict`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpctools.stop import COMPLETE, STOPPED, Stop
+
+from . import curves, prediction
+from .curves import LIBRARY, Curves
+from .learning_settings import GlassTraining
+from .models import GaussianProcess
+from .splits import Fold, fold
+
+FILE = "pair_correlation.npz"
+Array = NDArray[np.float64]
+
+
+def folder_of(kind: str, settings: GlassTraining) -> Path:
+    """Where a training is kept."""
+    encoding = f"-{settings.encoding}" if kind == "autoencoder" and settings.encoding != "raster" else ""
+    return Path(settings.out or f"runs/glasses/{kind}{encoding}/{settings.fold}")
+
+
+def data_of(settings: GlassTraining) -> tuple[Curves, list[str]]:
+    """The curves of a training, and lines that list those with too few counts. Raises CurvesError, RecordError."""
+    records = curves.find(settings.records or (LIBRARY,))
+    found, left = curves.gather(records, settings.reach).with_enough(settings.least_counts)
+    if not len(found):
+        raise curves.CurvesError(f"no curve of the {len(records)} records is expected to have more than "
+                                 f"{settings.least_counts:g} pairs of atoms in its first shell: add seeds, or lower "
+                                 "--least-counts")
+    return found, left
+
+
+def plan_text(kind: str, settings: GlassTraining, data: Curves, left: list[str], chosen: Fold) -> str:
+    """What a training will do."""
+    seeds = data.seeds
+    return "\n".join((
+        f"curves    {len(data)} of {len(data.known_pairs)} pairs in {len(set(data.glass))} glasses, {seeds.min()} to "
+        f"{seeds.max()} seeds; left out for too few counts: {sum(line.count('(') for line in left)}",
+        f"fold      {chosen.name}: {len(chosen.train)} curves to learn from, {len(chosen.test)} others",
+        f"model     {kind}" + ("" if kind == "gaussian-process" else f", {settings.epochs} epochs of "
+                               f"{-(-len(chosen.train) // settings.batch)} steps"),
+        f"output    {folder_of(kind, settings)}",
+    ))  # fmt: skip
+
+
+def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: bool = False) -> int:
+    """Train; returns the exit code. All ranks call it."""
+    from hpctools.training import start
+
+    world = start(settings.device)
+    if settings.threads:
+        import torch
+
+        torch.set_num_threads(settings.threads)
+    data, left = data_of(settings)
+    everything = np.arange(len(data))
+    if kind != "autoencoder" and settings.fold == "all":
+        chosen = Fold("all", everything, everything[:0])
+    else:
+        chosen = fold(data, settings.fold)
+    if world.rank == 0:
+        print(plan_text(kind, settings, data, left, chosen), flush=True)
+    if dry_run:
+        return COMPLETE
+    folder = folder_of(kind, settings)
+    with Stop(settings.wall_time, settings.margin, ask_slurm=world.rank == 0) as stop:
+        trained = _train(kind, data, chosen, settings, folder, world, stop, arguments)
+        if trained is None:
+            return STOPPED
+        if settings.fold != "all":
+            return COMPLETE
+        errors = np.full_like(data.g, np.nan)
+        for inner in prediction.inner_folds(data):
+            part = replace(inner, test=inner.test[:0]) if kind == "mean-force" else inner
+            model = _of_fold(kind, data, part, settings, folder, world, stop, arguments, trained)
+            if model is None:
+                return STOPPED
+            errors[inner.test] = model.predict(data.rows(inner.test).query) - data.g[inner.test]
+    if world.rank == 0:
+        _finish(kind, data, errors, trained, settings, folder, arguments)
+    return COMPLETE
+
+
+def _train(kind: str, data: Curves, chosen: Fold, settings: GlassTraining, folder: Path, world: Any, stop: Stop,
+           arguments: Sequence[str]) -> Any:
+    """The model that was fitted to a fold's part, or None where it was stopped. Collective."""
+    if kind == "gaussian-process":
+        process = GaussianProcess()
+        process.fit(data.rows(chosen.train))
+        return process
+    from hpctools import weights
+    from hpctools.training import MODEL
+
+    if kind == "mean-force":
+        from .mean_force import MeanForce as Network
+        from .mean_force import train_mean_force as train
+    else:
+        from .autoencoder import Trained as Network  # type: ignore[assignment]
+        from .autoencoder import train_autoencoder as train
+    if not train(data, chosen, settings, folder, world, stop, arguments).complete:
+        return None
+    world.barrier()  # the file is there
+    stored = weights.load(folder / MODEL)
+    return Network(stored.arrays, stored.config)
+
+
+def _of_fold(kind: str, data: Curves, inner: Fold, settings: GlassTraining, folder: Path, world: Any, stop: Stop,
+             arguments: Sequence[str], trained: Any) -> Any:
+    """The model fitted to the part of an inner fold, for the intervals; None where it was stopped."""
+    if kind == "autoencoder":
+        # the forest alone is fitted anew: the file says that its intervals are too narrow for that
+        from .autoencoder import LatentForest
+
+        pipeline = LatentForest(trained, "fractions")
+        pipeline.fit(data.rows(inner.train))
+        return pipeline
+    return _train(kind, data, inner, settings, folder / inner.name, world, stop, arguments)
+
+
+def _finish(kind: str, data: Curves, errors: Array, trained: Any, settings: GlassTraining, folder: Path,
+            arguments: Sequence[str]) -> None:
+    if kind == "gaussian-process":
+        arrays = {f"model/{'-'.join(pair)}": one.parameters for pair, one in trained.pairs.items()}
+        config: dict[str, Any] = {}
+    else:
+        arrays = {f"model/{name}": array for name, array in trained.arrays.items()}
+        config = {"model": trained.config}
+    path = folder / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    error = float(np.sqrt((errors**2).mean()))
+    prediction.save(path, kind, data, errors, arrays, config, settings, arguments, {"rmse_unseen_glasses": error})
+    print(f"{path}: root mean square error of g in unseen glasses {error:.3f}")
+    sys.stdout.flush()

@@ -1,0 +1,236 @@
+"""Trained models as files, and predictions from them: g(r) with its interval, first peak, coordination number.
+
+A file holds what the model was fitted to, the parameters that were fitted, and the errors of the model on glasses that
+it had not seen, from which the intervals come. It is read by `load`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpctools import weights
+from hpctools.provenance import provenance
+from hpctools.weights import Weights, WeightsError
+from hpctools.world import World
+
+from .composition import Composition, from_units, parse
+from .curves import Curves
+from .density import start_density
+from .fingerprint import OXIDES, Pair, Query, check, pair_of, substitutes
+from .intervals import LEVEL, Conformal
+from .learning_settings import GlassTraining
+from .models import GaussianProcess, Model
+from .shells import coordination_number, first_peak
+from .splits import FOLDS, Fold, by_glass
+
+NETWORK = "glass pair correlation"
+SHIPPED = Path(__file__).parents[1] / "data/glasses/pair_correlation.npz"
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """g(r) of a pair in a glass.
+
+    r (bins,) in Å; g, low, high (bins,): curve and its interval; peak: of the first (Å, height); neighbours: each
+    element's number of the other within `cutoff` (Å) as {"Si-O": 4.0, "O-Si": 2.0}, neighbours_error: half-widths;
+    density: g/cm³, by which they are counted, and its source.
+    """
+
+    composition: Composition
+    pair: Pair
+    r: Array
+    g: Array
+    low: Array
+    high: Array
+    level: float
+    peak: tuple[float, float]
+    cutoff: float
+    neighbours: dict[str, float]
+    neighbours_error: dict[str, float]
+    density: float
+    density_source: str
+    warnings: tuple[str, ...] = ()
+
+    def table(self) -> str:
+        """CSV: r, g and interval."""
+        rows = ["r_angstrom,g,low,high"]
+        rows += [f"{a:.4f},{b:.6g},{c:.6g},{d:.6g}" for a, b, c, d in zip(self.r, self.g, self.low, self.high)]
+        return "\n".join(rows) + "\n"
+
+    def text(self) -> str:
+        """For people."""
+        lines = [f"{self.composition}, {'-'.join(self.pair)}, {100 * self.level:.0f} % intervals",
+                 f"first peak   {self.peak[0]:.3f} Å, g = {self.peak[1]:.2f}"]
+        for name, value in self.neighbours.items():
+            a, b = name.split("-")
+            lines.append(f"neighbours   {value:.2f} ± {self.neighbours_error[name]:.2f} {b} within {self.cutoff:g} Å "
+                         f"of {a}")
+        lines.append(f"density      {self.density:.3f} g/cm³ ({self.density_source})")
+        return "\n".join([*lines, *(f"warning      {text}" for text in self.warnings)])
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A file of a trained model in memory."""
+
+    model: Model
+    curves: Curves
+    conformal: Conformal
+    counting: Conformal  # of neighbours of the pair's first element
+    stored: Weights
+
+    def predict(self, glass: Composition, pair: Pair, density: float | None = None) -> Prediction:
+        """One curve. density: g/cm³, else estimated. Raises FingerprintError."""
+        check(glass, pair)
+        query = [(glass, pair)]
+        g = self.model.predict(query)[0]
+        width = self.conformal.half_width(query)[0]
+        used = start_density(glass)
+        value, source = (used.value, used.source) if density is None else (density, "as given")
+        cutoff = self.cutoff(pair)
+        share = _shares(glass)
+        error = float(self.counting.half_width(query)[0, 0])
+        neighbours, errors = {}, {}
+        for a, b in dict.fromkeys((pair, pair[::-1])):
+            number_density = glass.number_density(value) * share[b]
+            neighbours[f"{a}-{b}"] = coordination_number(self.curves.r, g, number_density, cutoff)
+            # n_ab ρ_a = n_ba ρ_b, and so their errors
+            errors[f"{a}-{b}"] = error * share[pair[0]] / share[a]
+        return Prediction(glass, pair, self.curves.r, g, np.maximum(g - width, 0), g + width, LEVEL,
+                          first_peak(self.curves.r, g), cutoff, neighbours, errors, value, source,
+                          tuple(self._warnings(glass, pair)))
+
+    def cutoff(self, pair: Pair) -> float:
+        """Å."""
+        known = list(self.curves.cutoffs)
+        return self.curves.cutoffs[pair if pair in known else substitutes(pair, known)[0]]
+
+    def _warnings(self, glass: Composition, pair: Pair) -> list[str]:
+        found = []
+        if pair not in self.curves.pairs:
+            found.append(f"no glass that was learned from has enough {'-'.join(pair)} pairs: this is a guess from "
+                         "other pairs")
+        for oxide in OXIDES:
+            values = [one[oxide] for one in self.curves.compositions]
+            if not min(values) - 0.5 <= glass[oxide] <= max(values) + 0.5:
+                found.append(f"{glass[oxide]:g} mol % {oxide} is outside the {min(values):g} to {max(values):g} that "
+                             "was learned from: the interval is too narrow there")
+        return found
+
+
+def _shares(glass: Composition) -> dict[str, float]:
+    """Share of each element among the atoms."""
+    from .composition import OXIDES as FORMULAS
+
+    amount = {FORMULAS[oxide][0]: float(p) * FORMULAS[oxide][1] for oxide, p in glass.percent.items()}
+    amount["O"] = sum(float(p) * FORMULAS[oxide][2] for oxide, p in glass.percent.items())
+    total = sum(amount.values())
+    return {element: value / total for element, value in amount.items()}
+
+
+def inner_folds(curves: Curves) -> list[Fold]:
+    """Folds by glass for the intervals; with fewer than five glasses each is one."""
+    glasses = np.unique(curves.glass)
+    if len(glasses) >= FOLDS:
+        return by_glass(curves)
+    if len(glasses) < 2:
+        raise WeightsError("intervals need at least 2 glasses; found 1")
+    return [Fold(f"glass-{g}", np.flatnonzero(curves.glass != g), np.flatnonzero(curves.glass == g)) for g in glasses]
+
+
+def counting_errors(curves: Curves, errors: Array) -> Array:
+    """Errors of the first element's neighbours (n, 1) from those of g (n, bins)."""
+    return np.array([[coordination_number(curves.r, error, density[1], curves.cutoffs[pair])]
+                     for error, density, pair in zip(errors, curves.densities, curves.pairs)])
+
+
+def save(path: Path, kind: str, curves: Curves, errors: Array, arrays: dict[str, NDArray[Any]], config: dict[str, Any],
+         settings: GlassTraining, arguments: Sequence[str], results: dict[str, Any]) -> None:
+    """Write a trained model. errors (n, bins): of each curve where its glass was not learned from."""
+    table: dict[str, NDArray[Any]] = {
+        "curves/g": curves.g.astype(np.float32), "curves/errors": errors.astype(np.float32),
+        "curves/glass": curves.glass.astype(np.int16), "curves/seeds": curves.seeds.astype(np.int8),
+        "curves/densities": curves.densities, "curves/r": curves.r,
+    }  # fmt: skip
+    head = {
+        **config, "network": NETWORK, "kind": kind, "compositions": [str(glass) for glass in curves.compositions],
+        "units": [json.loads(_units(glass)) for glass in curves.realised],
+        "pairs": ["-".join(pair) for pair in curves.pairs],
+        "cutoffs": {"-".join(pair): value for pair, value in curves.cutoffs.items()},
+        "curves": curves.fingerprint(), "settings": asdict(settings),
+    }  # fmt: skip
+    weights.save(path, Weights({**table, **arrays}, head, results,
+                               provenance("glass model", arguments, settings, World(), seed=settings.seed,
+                                          packages=("numpy", "torch", "scikit-learn"))))
+
+
+def _units(glass: Composition) -> str:
+    """Whole numbers in the ratio of the oxides."""
+    least = np.lcm.reduce([value.denominator for value in glass.percent.values()])
+    return json.dumps({oxide: int(value * int(least)) for oxide, value in glass.percent.items()})
+
+
+def load(path: str | Path, pairs: Sequence[Pair] = ()) -> Predictor:
+    """Read a trained model; of the Gaussian processes only those for these pairs are set up, or all.
+
+    Raises WeightsError.
+    """
+    stored = weights.load(path, {"network": NETWORK})
+    curves = _curves(stored)
+    errors = stored.arrays["curves/errors"].astype(float)
+    conformal = Conformal.of(curves.query, curves.glass, errors)
+    counting = Conformal.of(curves.query, curves.glass, counting_errors(curves, errors))
+    return Predictor(_model(stored, curves, pairs), curves, conformal, counting, stored)
+
+
+def _curves(stored: Weights) -> Curves:
+    a, c = stored.arrays, stored.config
+    n = len(c["pairs"])
+    return Curves(
+        tuple(parse(text) for text in c["compositions"]), tuple(from_units(units) for units in c["units"]),
+        a["curves/glass"].astype(int), tuple(pair_of(name) for name in c["pairs"]), a["curves/r"],
+        a["curves/g"].astype(float), np.full(a["curves/g"].shape, np.nan), a["curves/seeds"].astype(int),
+        np.full(n, np.nan), a["curves/densities"], {pair_of(name): value for name, value in c["cutoffs"].items()},
+    )  # fmt: skip
+
+
+def _model(stored: Weights, curves: Curves, pairs: Sequence[Pair]) -> Model:
+    kind = stored.config["kind"]
+    own = {name.removeprefix("model/"): array for name, array in stored.arrays.items() if name.startswith("model/")}
+    if kind == "gaussian-process":
+        process = GaussianProcess()
+        known = curves.known_pairs
+        needed = {one for pair in pairs or known for one in ([pair] if pair in known else substitutes(pair, known))}
+        process.fit(curves.rows(row for row, pair in enumerate(curves.pairs) if pair in needed),
+                    {pair: own["-".join(pair)] for pair in needed})
+        return process
+    if kind == "mean-force":
+        from .mean_force import MeanForce
+
+        return MeanForce(own, stored.config["model"])
+    if kind == "autoencoder":
+        from .autoencoder import LatentForest, Trained
+
+        pipeline = LatentForest(Trained(own, stored.config["model"]), "fractions")
+        pipeline.fit(curves)
+        return pipeline
+    raise WeightsError(f"its model is {kind!r}, expected gaussian-process, mean-force or autoencoder")
+
+
+def named_query(composition: str, pairs: Sequence[str]) -> Query:
+    """The query of a command line; all pairs of the glass if none is given. Raises FingerprintError."""
+    from .forcefield import pairs_of
+
+    glass = parse(composition)
+    found = [pair_of(name) for name in pairs] or pairs_of(glass.elements)
+    for pair in found:
+        check(glass, pair)
+    return [(glass, pair) for pair in found]
