@@ -1,15 +1,16 @@
 """Intervals of predicted curves from the errors of a model on glasses that it had not seen.
 
 Conformal prediction with scaled residuals (J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani and L. Wasserman, J. Am.
-Stat. Assoc. 113:1094, 2018, section 5.2) for groups of curves: the half-width at r is q s(r), s the root mean square of
-the pair's errors at r over the glasses. q is the quantile of |error| / s over all curves and bins, s of a curve without
-this curve's own error, so that q makes up for few glasses. Bins in which the pair has no error at all, as in the core,
-have no width and do not count.
+Stat. Assoc. 113:1094, 2018, section 5.2) for groups of curves, all points in one pool (R. Dunn, L. Wasserman and
+A. Ramdas, J. Am. Stat. Assoc. 118:2491, 2023, section 3): the half-width at r is q s(r), s the root mean square of the
+pair's errors at r over the glasses, joined with the mean over the nearest five bins as if that were one more glass. q
+is the quantile of |error| / s over all curves and bins, s of a curve without this curve's own error, so that q makes up
+for few glasses. Bins in which the pair has no error at all, as in the core, have no width and do not count. Coverage is
+of the bins of glasses like those of the errors, in the mean; not of whole curves, and not of each composition.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,14 @@ from .fingerprint import Pair, Query, substitutes
 
 LEVEL = 0.90
 Array = NDArray[np.float64]
+_NORMAL = 1.6449
+_NEAR = 5  # bins
+
+
+def _scale_of(total: Array, number: int) -> Array:
+    """Root mean square from the sum of the squares of `number` errors (bins,)."""
+    near = np.convolve(total, np.ones(_NEAR), "same") / np.convolve(np.ones_like(total), np.ones(_NEAR), "same")
+    return np.asarray(np.sqrt((np.maximum(total, 0) + np.maximum(near, 0) / number) / (number + 1)))
 
 
 @dataclass(frozen=True)
@@ -35,22 +44,20 @@ class Conformal:
         there is none."""
         if not errors.any():
             raise ValueError("no errors to make intervals of")
-        square, common = errors**2, (errors**2).mean(0)
+        square = errors**2
         pairs = list(dict.fromkeys(pair for _, pair in query))
         scale, scores = [], np.full_like(errors, np.nan)
         for pair in pairs:
             rows = [row for row, (_, one) in enumerate(query) if one == pair]
             total = square[rows].sum(0)
             active = total > 0
-            # the mean of all pairs counts as one more glass, so that a single one has a scale as well
-            scale.append(np.where(active, np.sqrt((total + common) / (len(rows) + 1)), 0.0))
-            for row in rows:
-                others = np.sqrt((total - square[row] + common)[active] / len(rows))
-                scores[row, active] = np.abs(errors[row, active]) / others
-        # finite sample: of m exchangeable glasses and a new one
-        m = len(np.unique(glass))
-        share = min(math.ceil((m + 1) * level) / m, 1.0)
-        return cls(tuple(pairs), np.array(scale), float(np.nanquantile(scores, share)))
+            scale.append(np.where(active, _scale_of(total, len(rows)), 0.0))
+            for row in rows if len(np.unique(glass[rows])) > 1 else ():
+                others = np.maximum(_scale_of(total - square[row], len(rows) - 1), 1e-9)
+                scores[row, active] = np.abs(errors[row, active]) / others[active]
+        known = scores[np.isfinite(scores)]
+        # without a pair that two glasses have, that of the normal distribution
+        return cls(tuple(pairs), np.array(scale), float(np.quantile(known, level)) if len(known) else _NORMAL)
 
     def half_width(self, query: Query) -> Array:
         """(n, bins)."""
