@@ -2,7 +2,8 @@
 
 Six times convolution, ReLU and max-pool take an image of 64 × 64 to 1 × 1 × 8; six times transposed convolution, ReLU
 and up-sampling, and a last convolution to one channel, take it back. Kernels of 3 × 3, a batch of 32 and the logistic
-function at the end are choices of ours: the paper does not say.
+function at the end are choices of ours: the paper does not say. Weights begin as those of Keras, which it used: uniform
+after X. Glorot and Y. Bengio (AISTATS 2010), biases at 0.
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ class Autoencoder(nn.Module):
             part for a, b in pairwise(back)
             for part in (nn.ConvTranspose2d(a, b, 3, padding=1), nn.ReLU(), nn.Upsample(scale_factor=2))
         ), nn.Conv2d(FILTERS[0], 1, 3, padding=1), nn.Sigmoid())  # fmt: skip
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.xavier_uniform_(part.weight)
+                assert part.bias is not None
+                nn.init.zeros_(part.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.as_tensor(self.decoder(self.encoder(images)))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpctools.glasses import quench, record
+from hpctools.glasses.__main__ import main
 from hpctools.glasses.job import QuenchJob, make
 from hpctools.stop import Stop
 
@@ -32,3 +33,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[QuenchJob, Path]
     run.close()
     record.finish(run, folder / "record.h5", ["test"])
     return job, folder
+
+
+LEARNED = ("SiO2", "80SiO2-20BaO", "80SiO2-20ZnO", "60SiO2-20B2O3-20Na2O", "50SiO2-25B2O3-25Na2O")
+LEARNED_REACH = 4.0
+"""Å; the boxes are small."""
+
+
+@pytest.fixture(scope="session")
+def short_glasses(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of records of `LEARNED`, melted and quenched for 3 ps; silica and a borosilicate with two seeds."""
+    folder = tmp_path_factory.mktemp("learned")
+    design = folder / "design.toml"
+    lines = ['protocol = "fast"', *(f"{name} = {value}" for name, value in {**SHORT, "atoms": 70}.items())]
+    for glass in LEARNED:
+        lines += ["[[glass]]", f'composition = "{glass}"', f"seeds = {[1, 2] if glass in LEARNED[::3] else [1]}"]
+    design.write_text("\n".join(lines))
+    assert main(["campaign", str(design), "--out", str(folder)]) == 0
+    return folder

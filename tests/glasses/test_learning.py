@@ -1,0 +1,191 @@
+"""Training, prediction, judgement and figures as a user runs them, on real but hot and small glasses."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpctools.glasses import curves, prediction
+from hpctools.glasses.__main__ import main
+from hpctools.glasses.composition import parse
+from hpctools.glasses.models import GaussianProcess
+from hpctools.training_log import read_log
+
+ROOT = Path(__file__).parents[2]
+REACH = ("--reach", "4", "--least-counts", "20")
+LEARN = (*REACH, "--threads", "1")
+
+
+def words(short_glasses, *more):
+    return [*more, "--records", str(short_glasses), *LEARN]
+
+
+def script(path, *words):
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, ROOT / path, *map(str, words)], env=environ, capture_output=True, text=True,
+                          timeout=200)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def weights(short_glasses, tmp_path_factory):
+    """A trained Gaussian process."""
+    out = tmp_path_factory.mktemp("gp")
+    assert main(words(short_glasses, "train", "gaussian-process", "--out", str(out))) == 0
+    return out / "pair_correlation.npz"
+
+
+def test_prediction_of_the_command(weights, short_glasses, tmp_path, capsys):
+    figure, table = tmp_path / "p.png", tmp_path / "p.csv"
+    asked = ["predict", "--composition", "57SiO2-22B2O3-21Na2O", "--pair", "O-Si", "--weights", str(weights)]
+    assert main([*asked, "--out", str(figure), "--csv", str(table), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)[0]
+    assert figure.stat().st_size > 5000 and found["pair"] == "Si-O"
+    # the file gives what the same model gives when it is fitted here
+    data, _ = curves.gather(curves.find([short_glasses]), 4.0).with_enough(20)
+    process = GaussianProcess()
+    process.fit(data)
+    query = [(parse("57SiO2-22B2O3-21Na2O"), ("Si", "O"))]
+    np.testing.assert_allclose(found["g"], process.predict(query)[0], atol=2e-3)
+    with open(table, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["g"]) for row in rows] == pytest.approx(found["g"], abs=1e-4)
+    low, high = np.array(found["low"]), np.array(found["high"])
+    assert (low >= 0).all() and (low <= found["g"]).all() and (high >= found["g"]).all()
+    # neighbours by the integral, and n_ab ρ_a = n_ba ρ_b: 57 Si to 114 + 66 + 21 O
+    r, g = np.array(found["r_angstrom"]), np.array(found["g"])
+    edges = np.arange(41) * 0.1
+    density = query[0][0].number_density(found["density_g_cm3"])
+    oxygen = density * 201 / (57 + 44 + 42 + 201)
+    expected = oxygen * (4 / 3 * np.pi * np.diff(edges**3) * g)[r < 2.2].sum()
+    assert found["neighbours"]["Si-O"] == pytest.approx(expected, rel=1e-4)
+    assert found["neighbours"]["O-Si"] == pytest.approx(expected * 57 / 201, rel=1e-4)
+    assert 3 < expected < 5, "silicon in a glass has about four oxygens"
+
+
+def test_all_pairs_and_warnings(weights, tmp_path, capsys):
+    asked = ["predict", "--composition", "40SiO2-20B2O3-20Na2O-20BaO", "--weights", str(weights)]
+    assert main([*asked, "--out", str(tmp_path / "p.pdf")]) == 0
+    text = capsys.readouterr().out
+    assert text.count("first peak") == 15 and (tmp_path / "p.pdf").exists()
+    assert "no glass that was learned from has enough Ba-Ba pairs" in text
+    assert "40 mol % SiO2 is outside" in text
+
+
+@pytest.mark.parametrize("asked, message", [
+    (("--composition", "SiO2", "--pair", "B-O"), "SiO2 has no B"),
+    (("--composition", "SiO3"), "unknown oxide"),
+    (("--composition", "90SiO2-10CaO"), "CaO has no place"),
+    (("--composition", "SiO2", "--density", "-1"), "--density -1"),
+    (("--composition", "SiO2", "--out", "x.gif"), "x.gif"),
+    (("--composition", "SiO2", "--weights", "none.npz"), "none.npz: no such file"),
+])  # fmt: skip
+def test_mistakes_take_one_line(asked, message, capsys):
+    assert main(["predict", *asked]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error and error.count("\n") == 1
+
+
+def test_mean_force_file(short_glasses, tmp_path, capsys):
+    out = tmp_path / "mf"
+    asked = words(short_glasses, "train", "mean-force", "--out", str(out), "--epochs", "3", "--members", "2")
+    assert main([*asked, "--dry-run"]) == 0 and not out.exists()
+    assert "3 epochs of" in capsys.readouterr().out
+    assert main(asked) == 0
+    read = prediction.load(out / "pair_correlation.npz")
+    one = read.predict(parse("57SiO2-22B2O3-21Na2O"), ("B", "O"))
+    assert one.g[-1] == pytest.approx(1, abs=1e-5) and (one.g >= 0).all() and not one.g[:8].any()
+    assert len(read_log(out / "glass-3")["epoch"]) == 3, "the networks of the intervals, without a validation"
+
+
+def test_too_few_glasses_for_a_fold(capsys):
+    code = main(["train", "autoencoder", "--fold", "without-ZnO", "--least-counts", "1e9"])
+    assert code == 2 and "no curve of the" in capsys.readouterr().err
+
+
+def test_killed_autoencoder_goes_on_to_the_same_weights(short_glasses, tmp_path):
+    """Killed by SIGKILL after some epochs; the resumed training ends as one in one go."""
+    base = [sys.executable, "-m", "hpctools.glasses", *words(short_glasses, "train", "autoencoder", "--epochs", "6",
+            "--validation-epochs", "3", "--checkpoint-minutes", "0.001", "--fold", "glass-2")]  # fmt: skip
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    run = subprocess.Popen([*base, "--out", tmp_path / "a"], env=environ, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+    log, limit = tmp_path / "a/log.csv", time.monotonic() + 120
+    while time.monotonic() < limit and not (log.exists() and "\n2," in log.read_text()):
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert not (tmp_path / "a/model.npz").exists(), "it was over before it could be killed"
+    for folder in ("a", "b"):
+        subprocess.run([*base, "--out", tmp_path / folder], env=environ, check=True, capture_output=True, timeout=200)
+    one, two = (np.load(tmp_path / folder / "model.npz") for folder in ("a", "b"))
+    for name in set(one.files) - {"head"}:
+        np.testing.assert_array_equal(one[name], two[name])
+
+
+def test_judgement_and_figures(short_glasses, tmp_path):
+    """The whole table with a network of two epochs; numbers of it by hand; the four figures."""
+    runs = ("--runs", tmp_path / "runs", *REACH)
+    done = script("analysis/glass_judgement.py", short_glasses, *runs, "--epochs", "2", "--force-epochs", "4", "--out",
+                  tmp_path / "j.png", "--table", tmp_path / "j.csv", "--shuffles", "1", "--models", "nearest composition",
+                  "Gaussian process", "mean-force network", "CNN + forest, paper")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = done.stdout
+    assert (tmp_path / "j.png").stat().st_size > 20_000
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    table = {(row[0], row[1]): row for row in rows if len(row) == 14}
+    models = ("pair mean", "nearest composition", "Gaussian process", "Gaussian process, own σ", "mean-force network",
+              "CNN + forest, paper")  # fmt: skip
+    for split in ("random curves", "by glass", "leave a dopant out", "leave the top out"):
+        assert {name for name, of in table if of == split} == set(models), split
+    # the mean squared error of the pair mean, by hand: Si-O, each glass from the mean of those in other folds
+    from hpctools.glasses.splits import by_glass
+
+    data, left = curves.gather(curves.find([short_glasses]), 4.0).with_enough(20)
+    assert all(line.split(":")[0] in text for line in left)
+    total = {}
+    for fold in by_glass(data):
+        train = data.rows(fold.train)
+        for row in fold.test:
+            if data.pairs[row] == ("Si", "O"):
+                total[row] = ((train.g[train.of_pair(("Si", "O"))].mean(0) - data.g[row]) ** 2).mean()
+    with open(tmp_path / "j.csv", newline="") as file:
+        found = {(row["model"], row["split"], row["pair"]): row for row in csv.DictReader(file)}
+    base = found["pair mean", "by glass", "Si-O"]
+    assert float(base["mse"]) == pytest.approx(np.mean(list(total.values()))) and float(base["skill"]) == 0
+    nearest = found["nearest composition", "by glass", "Si-O"]
+    assert float(nearest["skill"]) == pytest.approx(1 - float(nearest["mse"]) / float(base["mse"]))
+    assert "latents that never fire" in text and "MSE of a blank image" in text and "best by glass: " in text
+    # the network's folds are kept, and a second run trains nothing
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("model.npz")}
+    assert {path.parent.name for path in before if "autoencoder" in str(path)} == {
+        "all", "glass-1", "glass-2", "glass-3", "glass-4", "glass-5", "without-BaO", "without-ZnO", "without-top"}
+    figures = (("glass_autoencoder", ()), ("glass_forest_scans", ("--targets", "latents")), ("glass_forest_parity", ()),
+               ("glass_curves", ("--models", "CNN + forest, paper", "Gaussian process")))  # fmt: skip
+    for name, more in figures:
+        done = script(f"analysis/{name}.py", short_glasses, *runs, *more, "--out", tmp_path / f"{name}.png")
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / f"{name}.png").stat().st_size > 20_000
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("model.npz")}
+
+
+def test_untrained_networks_are_named_with_their_command(tmp_path):
+    done = script("analysis/glass_autoencoder.py", "--runs", tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "python -m hpctools.glasses train autoencoder --fold all" in done.stderr
+
+
+def test_jobs_of_the_folds(short_glasses):
+    done = script("jobs/glass_train.py", "--dry-run", "--records", short_glasses, *REACH, "--runs", "r")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 9 and "without-TiO2" in done.stderr
+    assert "train autoencoder --fold glass-1 --out r/autoencoder/glass-1" in lines[1]
+    wrong = script("jobs/glass_train.py", "--dry-run", "--fold", "all")
+    assert wrong.returncode == 2 and "--fold and --out are set by this script" in wrong.stderr

@@ -1,0 +1,265 @@
+"""Models on curves whose law is known, and what the errors, intervals and tests of the judgement say of known cases."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hpctools.glasses import curves, errors, models
+from hpctools.glasses.autoencoder import Autoencoder
+from hpctools.glasses.composition import parse
+from hpctools.glasses.fingerprint import mole_fractions
+from hpctools.glasses.forest import SCANS, Components, FittedForest, scan
+from hpctools.glasses.intervals import Conformal
+from hpctools.glasses.learning_settings import FOLDS, GlassTraining, for_kind
+from hpctools.glasses.mean_force import PAIRS, MeanForceNetwork, inputs, tables
+from hpctools.glasses.splits import by_glass, fold, folds
+from hpctools.training_settings import TrainingError
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """Curves of the first records of the library."""
+    names = ("SiO2_s1.h5", "40SiO2-40B2O3-20Na2O_s1.h5")
+    from hpctools.glasses import record
+
+    return curves.gather([record.read(curves.LIBRARY / name) for name in names])
+
+
+def designed(glasses, law, pairs=(("Si", "O"), ("O", "O"))):
+    """Curves by a known law(glass, pair) -> g, to see whether a model finds it; no simulation stands behind them."""
+    compositions = tuple(parse(glass) for glass in glasses)
+    index = np.repeat(np.arange(len(compositions)), len(pairs))
+    every = [(glass, pair) for glass in compositions for pair in pairs]
+    g = np.array([law(glass, pair) for glass, pair in every])
+    r = (np.arange(g.shape[1]) + 0.5) * 0.1
+    n = len(g)
+    return curves.Curves(compositions, compositions, index, tuple(pair for _, pair in every), r, g,
+                         np.full_like(g, np.nan), np.ones(n, int), np.full(n, 1e3), np.full((n, 2), 0.05),
+                         {pair: 2.2 for pair in pairs})  # fmt: skip
+
+
+def linear(glass, pair):
+    """1 + 2 x_Na (1, 2, 3 …) for Si-O, its mirror image for O-O."""
+    slope = np.arange(1, 41) / 40
+    return 1 + 2 * mole_fractions(glass)[0] * (slope if "Si" in pair else slope[::-1])
+
+
+SODIUM = [f"{100 - x}SiO2-{x}Na2O" for x in (4, 8, 12, 16, 20, 24, 28, 32)]
+
+
+def test_pair_mean_and_nearest_composition():
+    data = designed(SODIUM, linear)
+    mean, nearest = models.PairMean(), models.NearestComposition()
+    mean.fit(data)
+    nearest.fit(data)
+    query = [(parse("81SiO2-19Na2O"), ("Si", "O")), (parse("90SiO2-10Na2O"), ("O", "O"))]
+    np.testing.assert_allclose(mean.predict(query)[0], linear(parse("82SiO2-18Na2O"), ("Si", "O")))
+    np.testing.assert_allclose(nearest.predict(query)[0], linear(parse("80SiO2-20Na2O"), ("Si", "O")))
+    # 8 and 12 % are equally near
+    np.testing.assert_allclose(nearest.predict(query)[1], linear(parse("90SiO2-10Na2O"), ("O", "O")))
+
+
+def test_gaussian_process_finds_a_linear_law():
+    data = designed(SODIUM, linear)
+    process = models.GaussianProcess()
+    process.fit(data)
+    query = [(parse("82SiO2-18Na2O"), pair) for pair in (("Si", "O"), ("O", "O"))]
+    g, deviation = process.predict_with_deviation(query)
+    expected = np.array([linear(*one) for one in query])
+    np.testing.assert_allclose(g, expected, atol=0.01)
+    assert (np.abs(g - expected) < 3 * deviation + 1e-3).all()
+    # and it is far surer there than beyond the data
+    far = process.predict_with_deviation([(parse("40SiO2-60Na2O"), ("Si", "O"))])[1]
+    assert far.mean() > 1.5 * deviation[0].mean()
+    # the parameters alone make the same process again
+    again = models.GaussianProcess()
+    again.fit(data, {pair: one.parameters for pair, one in process.pairs.items()})
+    np.testing.assert_allclose(again.predict(query), g, rtol=1e-9)
+
+
+def test_gaussian_process_of_two_curves_is_their_mean(shipped):
+    process = models.GaussianProcess()
+    process.fit(shipped)
+    rows = shipped.of_pair(("Si", "O"))
+    glass = shipped.realised[0]
+    np.testing.assert_allclose(process.predict([(glass, ("Si", "O"))])[0], shipped.g[rows].mean(0))
+    # a pair without curves: that of another dopant, else of all
+    assert process.predict([(parse("90SiO2-10BaO"), ("Ba", "O"))]).shape == (1, 100)
+
+
+def test_forests_interpolate_what_they_learned(shipped):
+    for model in (models.DirectForest("paper"), models.DirectForest("fractions"), models.ComponentForest()):
+        model.fit(shipped)
+        g = model.predict(shipped.query)
+        assert ((g - shipped.g) ** 2).mean() < 0.5 * shipped.g.var(0).mean(), model.name
+    # one tree of full depth on all features, no bootstrap twin: as many leaves as distinct inputs
+    components = Components(shipped.g, 8)
+    assert components.directions.shape == (8, 100)
+    np.testing.assert_allclose(components.directions @ components.directions.T, np.eye(8), atol=1e-12)
+    full = Components(shipped.g, 100)
+    np.testing.assert_allclose(full.curves(full.scores(shipped.g)), shipped.g, atol=1e-9)
+
+
+def test_scan_gives_mean_squared_errors(shipped):
+    """At one tree of depth 2 by hand; every value of the scan is there."""
+    from hpctools.glasses.fingerprint import matrix
+
+    x, y = matrix("fractions", shipped.query), shipped.g[:, 15:25]
+    parts = [(one.train, one.test) for one in folds(shipped, "random curves")]
+    points = scan("depth", x, y, parts)
+    assert [point.value for point in points] == list(SCANS["depth"])
+    spread = y.std(0)
+    by_hand = [np.mean((FittedForest(x[a], (y / spread)[a], replace(models.PAPER, depth=2)).predict(x[b])
+                        - (y / spread)[b]) ** 2) for a, b in parts]  # fmt: skip
+    assert points[0].test == pytest.approx(np.mean(by_hand))
+    assert points[0].error == pytest.approx(np.std(by_hand, ddof=1) / 5**0.5)
+
+
+# --- the mean-force network and the autoencoder
+
+
+def test_mean_force_obeys_its_constraints(shipped):
+    """Before learning it is the pair's mean, tapered to 1; with any weights g ≥ 0, 0 in the core, 1 at the end."""
+    means, weight = tables(shipped)
+    torch.manual_seed(0)
+    network = MeanForceNetwork(means, shipped.r, 2, 16, 4)
+    x = torch.as_tensor(inputs(shipped.query), dtype=torch.float32)
+    rows = torch.tensor([PAIRS.index(pair) for pair in shipped.pairs])
+    g = network(x, rows).detach().numpy()
+    np.testing.assert_allclose(g[:, 0, :90], means[rows][:, :90], atol=1e-5)
+    assert len(PAIRS) == 28 and weight[PAIRS.index(("Ba", "Ba"))] == 0
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    wild = network(x, rows).detach().numpy()
+    assert np.abs(wild - g).max() > 0.1
+    assert (wild >= 0).all()
+    assert not wild[:, 0][:, :90][means[rows][:, :90] == 0].any()
+    np.testing.assert_allclose(wild[:, :, -1], 1, atol=1e-6)
+
+
+def test_the_papers_network():
+    """Latent 1 × 1 × 8 of 64 × 64 × 1; the numbers of weights by hand, 3 × 3 kernels."""
+    network = Autoencoder()
+    latent = network.encoder(torch.rand(2, 1, 64, 64))
+    assert latent.shape == (2, 8, 1, 1) and (latent >= 0).all()
+    out = network(torch.rand(2, 1, 64, 64))
+    assert out.shape == (2, 1, 64, 64) and (out >= 0).all() and (out <= 1).all()
+    steps = ((1, 64), (64, 32), (32, 32), (32, 16), (16, 16), (16, 8), (8, 8), (8, 16), (16, 16), (16, 32), (32, 32),
+             (32, 64), (64, 1))  # fmt: skip
+    assert sum(p.numel() for p in network.parameters()) == sum(9 * a * b + b for a, b in steps)
+
+
+def test_settings_of_the_kinds():
+    assert (for_kind("autoencoder", {}).epochs, for_kind("autoencoder", {}).optimiser) == (800, "adam")
+    assert for_kind("mean-force", {}).optimiser == "adamw" and for_kind("mean-force", {"epochs": 7}).epochs == 7
+    with pytest.raises(TrainingError, match="reach 12"):
+        GlassTraining(reach=12.0)
+
+
+# --- splits, errors, intervals
+
+
+DOPED = ["SiO2", *(f"{100 - x}SiO2-{x}{d}" for d in ("BaO", "ZnO", "TiO2") for x in (2, 10, 20)),
+         "60SiO2-20B2O3-20Na2O", "50SiO2-25B2O3-25Na2O", "40SiO2-40B2O3-20Na2O"]  # fmt: skip
+
+
+def test_splits_keep_what_they_promise():
+    data = designed(DOPED, lambda glass, pair: np.ones(40))
+    for split in ("random curves", "by glass"):
+        parts = folds(data, split)
+        assert sorted(np.concatenate([one.test for one in parts])) == list(range(len(data)))
+        assert all(not set(one.train) & set(one.test) and len(one.train) + len(one.test) == len(data) for one in parts)
+    assert all(not set(data.glass[one.train]) & set(data.glass[one.test]) for one in by_glass(data))
+    assert max(len(set(data.glass[one.test])) for one in by_glass(data)) == 3
+    left = folds(data, "leave a dopant out")
+    assert [one.name for one in left] == ["without-BaO", "without-TiO2", "without-ZnO"]
+    for one, oxide in zip(left, ("BaO", "TiO2", "ZnO")):
+        assert all(not data.compositions[data.glass[row]][oxide] for row in one.train)
+        assert all(data.compositions[data.glass[row]][oxide] for row in one.test)
+    top = folds(data, "leave the top out")[0]
+    tested = {str(data.compositions[glass]) for glass in data.glass[top.test]}
+    assert tested == {"80SiO2-20BaO", "80SiO2-20ZnO", "80SiO2-20TiO2"}
+    for name in FOLDS:
+        assert fold(data, name).name == name
+
+
+def test_shares_by_hand():
+    pairs = (("Si", "O"), ("Si", "O"), ("O", "O"))
+    one, other = errors.shares(pairs, np.array([1.0, 3, 1]), np.array([4.0, 6, 1]), np.array([1.0, 1, 1]))
+    assert (one.mse, one.baseline, one.noise) == (2, 5, 1)
+    assert one.skill == pytest.approx(0.6) and one.explained == pytest.approx(0.75) and one.signal
+    assert not other.signal and np.isnan(other.explained) and other.skill == 0
+    weighted = errors.shares(pairs, np.array([1.0, 3, 1]), np.array([4.0, 6, 1]), np.ones(3), np.array([0.0, 2, 0]))
+    assert len(weighted) == 1 and weighted[0].mse == 3
+    assert errors.median_explained([one, other]) == pytest.approx(0.75)
+
+
+def test_a_perfect_prediction_explains_everything_but_noise():
+    """Targets are means of noisy seeds of a law that is known: its explained share is 1, its RMSE σ."""
+    rng = np.random.default_rng(5)
+    sigma, seeds = 0.05, 3
+    data = designed(DOPED + SODIUM, linear)
+    noisy = data.g + rng.normal(0, sigma, (seeds, *data.g.shape))
+    variance = noisy.var(0, ddof=1) / seeds
+    target = replace(data, g=noisy.mean(0), variance=variance)
+    mse = ((data.g - target.g) ** 2).mean(1)
+    baseline = np.concatenate([[((target.g[target.of_pair(p)].mean(0) - target.g[row]) ** 2).mean()] for row, p in
+                               enumerate(target.pairs)])  # fmt: skip
+    found = errors.shares(target.pairs, mse, baseline, target.noise)
+    assert all(share.signal for share in found)
+    for share in found:
+        assert share.explained == pytest.approx(1, abs=0.05)
+    assert np.median(np.sqrt(mse / target.noise)) == pytest.approx(1, abs=0.1)
+
+
+def test_bootstrap_of_a_mean():
+    """The interval of a mean over glasses is 1.645 standard errors; curves of one glass are drawn together."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(0, 1, 200)
+    low, high = errors.bootstrap(np.arange(200), lambda w: float(np.average(values, weights=w)))
+    assert (high - low) / 2 == pytest.approx(1.645 * values.std() / 200**0.5, rel=0.15)
+    twice = np.repeat(values, 2)
+    low2, high2 = errors.bootstrap(np.repeat(np.arange(200), 2), lambda w: float(np.average(twice, weights=w)))
+    assert high2 - low2 == pytest.approx(high - low, rel=0.15), "the second curve of a glass is no new glass"
+    assert np.isnan(errors.bootstrap(np.zeros(5, int), lambda w: 0.0)).all()
+
+
+def test_permutations_tell_knowledge_from_chance():
+    data = designed(SODIUM, linear)
+    assert errors.permutation_p(data, data.g) == pytest.approx(1 / 1001)
+    mean = models.PairMean()
+    mean.fit(data)
+    assert errors.permutation_p(data, mean.predict(data.query)) == 1
+    rng = np.random.default_rng(2)
+    p = [errors.permutation_p(data, rng.permutation(data.g), draws=200, seed=k) for k in range(40)]
+    assert 0.3 < np.mean(p) < 0.7, "without knowledge p is uniform"
+
+
+def test_intervals_cover_what_they_say():
+    """Errors with a width of each pair's own: 90 % of the bins of new glasses are inside."""
+    rng = np.random.default_rng(1)
+    query = [(parse(glass), pair) for glass in DOPED for pair in (("Si", "O"), ("O", "O"), ("Si", "Si"))]
+    glass = np.repeat(np.arange(len(DOPED)), 3)
+    width = np.array([0.1, 0.02, 0.5])[np.arange(len(query)) % 3]
+    covered = []
+    for _ in range(20):
+        made = Conformal.of(query, glass, rng.normal(0, 1, (len(query), 60)) * width[:, None])
+        covered.append(made.covered(query, rng.normal(0, 1, (len(query), 60)) * width[:, None]).mean())
+    assert np.mean(covered) == pytest.approx(0.90, abs=0.01)
+    half = made.half_width(query)
+    np.testing.assert_allclose(half[:3].mean(1) / width[:3], 1.645, rtol=0.2)
+    # an unknown pair takes the widest of what stands for it
+    assert made.half_width([(parse("80SiO2-20BaO"), ("Ba", "O"))]).mean() >= half.mean(1).max()
+
+
+def test_the_core_has_no_width():
+    rng = np.random.default_rng(1)
+    query = [(parse(glass), ("Si", "O")) for glass in SODIUM]
+    missed = rng.normal(0, 1, (len(query), 40))
+    missed[:, :12] = 0
+    made = Conformal.of(query, np.arange(len(query)), missed)
+    assert not made.half_width(query)[:, :12].any() and (made.half_width(query)[:, 12:] > 0).all()
+    with pytest.raises(ValueError, match="no errors"):
+        Conformal.of(query, np.arange(len(query)), np.zeros_like(missed))
