@@ -20,8 +20,9 @@ the autoencoder at once); what a model predicted is kept there too.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -56,43 +57,43 @@ class Row:
     p: float
     shuffled: float = np.nan
 
-    def pair_shares(self, weight: Array | None = None) -> list[measures.PairShare]:
+    def pair_shares(self) -> list[measures.PairShare]:
         """Of each pair."""
-        return shares(self.curves.pairs, self.errors.mse, self.baseline, self.curves.noise, weight)
+        return shares(self.curves.pairs, self.errors.mse, self.baseline, self.curves.noise)
 
+    @cached_property
     def skill(self) -> tuple[float, tuple[float, float]]:
         """Median over pairs, and its interval."""
-        return median_skill(self.pair_shares()), self._interval(lambda w: median_skill(self.pair_shares(w)))
+        return self._with_interval(lambda w: median_skill(self.curves.pairs, self.errors.mse, self.baseline, w))
 
+    @cached_property
     def explained(self) -> tuple[float, tuple[float, float]]:
         """Median over pairs with signal, and its interval."""
-        value = median_explained(self.pair_shares())
-        if not np.isfinite(value):
-            return value, (np.nan, np.nan)
-        return value, self._interval(lambda w: median_explained(self.pair_shares(w)))
+        return self._with_interval(lambda w: median_explained(self.curves.pairs, self.errors.mse, self.baseline,
+                                                              self.curves.noise, w))
 
+    @cached_property
     def coverage(self) -> tuple[float, tuple[float, float]]:
         """Mean over curves, and its interval."""
-        if not np.isfinite(self.covered).all():
-            return np.nan, (np.nan, np.nan)
-        return float(self.covered.mean()), self._interval(lambda w: float(np.average(self.covered, weights=w)))
+        return self._with_interval(lambda w: w @ self.covered / w.sum(1))
+
+    def _with_interval(self, statistic: Callable[[Array], Array]) -> tuple[float, tuple[float, float]]:
+        value = float(statistic(np.ones((1, len(self.curves))))[0])
+        return value, bootstrap(self.curves.glass, statistic) if np.isfinite(value) else (np.nan, np.nan)
 
     def over_noise(self) -> float:
         """Median of RMSE over σ; NaN without seeds."""
         noise = self.curves.noise
         return float(np.median(np.sqrt(self.errors.mse / noise))) if np.isfinite(noise).all() else np.nan
 
-    def _interval(self, statistic) -> tuple[float, float]:
-        return bootstrap(self.curves.glass, statistic, draws=300)
-
     def cells(self) -> list[str]:
         """Of the printed table."""
         e = self.errors
         return [
             self.model, self.split, str(len(self.curves)), f"{100 * e.image.mean():.2f} %",
-            f"{np.median(np.sqrt(e.mse)):.3f}", _text(self.over_noise()), _with(self.skill()), _with(self.explained()),
+            f"{np.median(np.sqrt(e.mse)):.3f}", _text(self.over_noise()), _with(self.skill), _with(self.explained),
             f"{np.abs(e.peak).mean():.3f}", f"{100 * np.abs(e.height).mean():.1f}",
-            f"{np.abs(e.coordination).mean():.3f}", _with(self.coverage(), 100), _text(self.p, "{:.3f}"),
+            f"{np.abs(e.coordination).mean():.3f}", _with(self.coverage, 100), _text(self.p, "{:.3f}"),
             _text(self.shuffled),
         ]  # fmt: skip
 
@@ -160,7 +161,7 @@ def shuffled_skill(name: str, curves: Curves, runs: Runs, draws: int) -> float:
         mixed = shuffled_within_pairs(curves, seed)
         parts = folds(mixed, "by glass")
         mse, base = (((held_out(one, mixed, parts, runs).g - mixed.g) ** 2).mean(1) for one in (name, BASELINE))
-        values.append(median_skill(shares(mixed.pairs, mse, base, mixed.noise)))
+        values.append(float(median_skill(mixed.pairs, mse, base, np.ones((1, len(mixed))))[0]))
     return float(np.mean(values)) if values else np.nan
 
 
@@ -206,7 +207,7 @@ def judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: R
 def best_of(rows: Sequence[Row]) -> Row | None:
     """By glass, the model with the highest explained share, or skill where noise is not known."""
     known = [row for row in rows if row.split == "by glass" and row.model != BASELINE and "own σ" not in row.model]
-    return max(known, key=lambda row: (np.nan_to_num(row.explained()[0], nan=-np.inf), row.skill()[0]), default=None)
+    return max(known, key=lambda row: (np.nan_to_num(row.explained[0], nan=-np.inf), row.skill[0]), default=None)
 
 
 def goal_lines(row: Row) -> list[str]:
@@ -218,14 +219,14 @@ def goal_lines(row: Row) -> list[str]:
     elif not signal:
         explained = ["explained share: no pair has signal (MSE of the pair mean > 2 σ²)"]
     else:
-        value, passed = row.explained()[0], [share for share in signal if share.explained > GOAL_EXPLAINED]
+        value, passed = row.explained[0], [share for share in signal if share.explained > GOAL_EXPLAINED]
         explained = [
             f"explained share {value:.2f}, goal > {GOAL_EXPLAINED}: {_verdict(value > GOAL_EXPLAINED)} in the median "
             f"of the {len(signal)} pairs with signal; {len(passed)} of them pass, failing: "
             f"{', '.join('-'.join(s.pair) for s in signal if s not in passed) or 'none'}",
             f"median error {row.over_noise():.2f} σ, goal ≤ {GOAL_ERROR}: {_verdict(row.over_noise() <= GOAL_ERROR)}",
         ]
-    value, (low, high) = row.coverage()
+    value, (low, high) = row.coverage
     if not np.isfinite(low):
         return [*explained, "coverage: too few glasses"]
     return [*explained, f"coverage {100 * value:.0f} % [{100 * low:.0f}, {100 * high:.0f}], goal: {100 * LEVEL:.0f} % "
@@ -290,7 +291,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     for k, split in enumerate(splits):
         for j, name in enumerate(names):
             for row in (row for row in rows if row.split == split and row.model == name):
-                value, (low, high) = row.skill()
+                value, (low, high) = row.skill
                 y = j + 0.16 * (k - (len(splits) - 1) / 2)
                 left.plot(max(value, -1.5), y, "o", ms=4, color=f"C{k}", label=split if j == 0 else None)
                 if np.isfinite(low):

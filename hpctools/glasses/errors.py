@@ -7,6 +7,7 @@ means over the pair's curves.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -84,50 +85,61 @@ class PairShare:
         return self.baseline > SIGNAL * self.noise
 
 
-def shares(pairs: tuple[Pair, ...], mse: Array, baseline: Array, noise: Array, weight: Array | None = None
-           ) -> list[PairShare]:
-    """The pairs' rows; weight (n,): how often a curve counts."""
-    weight = np.ones(len(mse)) if weight is None else weight
+def shares(pairs: tuple[Pair, ...], mse: Array, baseline: Array, noise: Array) -> list[PairShare]:
+    """The pairs' rows, from the errors of single curves (n,)."""
     found = []
     for pair in dict.fromkeys(pairs):
         rows = np.array([one == pair for one in pairs])
-        total = weight[rows].sum()
-        if total:
-            means = [float((values[rows] * weight[rows]).sum() / total) for values in (mse, baseline, noise)]
-            found.append(PairShare(pair, int(rows.sum()), *means))
+        found.append(PairShare(pair, int(rows.sum()), *(float(v[rows].mean()) for v in (mse, baseline, noise))))
     return found
 
 
-def median_skill(found: list[PairShare]) -> float:
-    """Median over pairs."""
-    values = [share.skill for share in found if share.curves > 1]
-    return float(np.median(values)) if values else np.nan
+def median_skill(pairs: tuple[Pair, ...], mse: Array, baseline: Array, weights: Array) -> Array:
+    """Skill, median over the pairs with more than one curve, for each row of weights of the curves (draws, n)."""
+    several = [pair for pair in dict.fromkeys(pairs) if pairs.count(pair) > 1]
+    means = _pair_means(pairs, several, np.array([mse, baseline]), weights)
+    return _median(1 - means[0] / means[1])
 
 
-def median_explained(found: list[PairShare]) -> float:
-    """Median over the pairs with signal; NaN where there are none."""
-    values = [share.explained for share in found if share.signal]
-    return float(np.median(values)) if values else np.nan
+def median_explained(pairs: tuple[Pair, ...], mse: Array, baseline: Array, noise: Array, weights: Array) -> Array:
+    """Explained share, median over the pairs with signal, for each row of weights (draws, n); NaN without any."""
+    mse_of, base, floor = _pair_means(pairs, list(dict.fromkeys(pairs)), np.array([mse, baseline, noise]), weights)
+    share = 1 - (mse_of - floor) / np.where(base > floor, base - floor, np.nan)
+    return _median(np.where(base > SIGNAL * floor, share, np.nan))
 
 
-def bootstrap(glass: NDArray[np.int64], statistic: Callable[[Array], float], draws: int = DRAWS, level: float = 0.90,
+def _pair_means(pairs: tuple[Pair, ...], chosen: list[Pair], values: Array, weights: Array) -> Array:
+    """Weighted means over the curves of each pair (values, draws, pairs); NaN where no curve of a pair is drawn."""
+    belongs = np.array([[one == pair for pair in chosen] for one in pairs], float).reshape(len(pairs), len(chosen))
+    total = weights @ belongs
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.array([(weights * value) @ belongs / total for value in values])
+
+
+def _median(values: Array) -> Array:
+    """Along the last axis, NaN left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of rows without any number
+        return np.asarray(np.nanmedian(values, axis=-1) if values.shape[-1] else np.full(len(values), np.nan))
+
+
+def bootstrap(glass: NDArray[np.int64], statistic: Callable[[Array], Array], draws: int = DRAWS, level: float = 0.90,
               seed: int = 0) -> tuple[float, float]:
     """Interval of a statistic over glasses drawn with replacement (B. Efron, Ann. Stat. 7:1, 1979, percentiles).
 
-    glass : (n,) of each curve. statistic : of weights of the curves (n,), how often each counts.
+    glass : (n,) of each curve. statistic : its values (draws,) for weights of the curves (draws, n), how often each
+    counts.
     """
     names, index = np.unique(glass, return_inverse=True)
     if len(names) < 2:
         return np.nan, np.nan
-    rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(draws):
-        times = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))
-        values.append(statistic(times[index].astype(float)))
-    finite = np.array(values)[np.isfinite(values)]
-    if not len(finite):
+    drawn = np.random.default_rng(seed).integers(0, len(names), (draws, len(names)))
+    times = np.array([np.bincount(one, minlength=len(names)) for one in drawn], float)
+    values = statistic(times[:, index])
+    values = values[np.isfinite(values)]
+    if not len(values):
         return np.nan, np.nan
-    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

@@ -26,7 +26,8 @@ _NEAR = 5  # bins
 
 def _scale_of(total: Array, number: int) -> Array:
     """Root mean square from the sum of the squares of `number` errors (bins,)."""
-    near = np.convolve(total, np.ones(_NEAR), "same") / np.convolve(np.ones_like(total), np.ones(_NEAR), "same")
+    window = np.ones(min(_NEAR, len(total)))
+    near = np.convolve(total, window, "same") / np.convolve(np.ones_like(total), window, "same")
     return np.asarray(np.sqrt((np.maximum(total, 0) + np.maximum(near, 0) / number) / (number + 1)))
 
 

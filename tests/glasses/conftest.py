@@ -36,8 +36,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[QuenchJob, Path]
 
 
 LEARNED = ("SiO2", "80SiO2-20BaO", "80SiO2-20ZnO", "60SiO2-20B2O3-20Na2O", "50SiO2-25B2O3-25Na2O")
-LEARNED_REACH = 4.0
-"""Å; the boxes are small."""
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from hpctools.glasses import curves, prediction
 from hpctools.glasses.__main__ import main
 from hpctools.glasses.composition import parse
 from hpctools.glasses.models import GaussianProcess
+from hpctools.glasses.splits import by_glass
 from hpctools.training_log import read_log
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +29,23 @@ def words(short_glasses, *more):
     return [*more, "--records", str(short_glasses), *LEARN]
 
 
-def script(path, *words):
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, ROOT / path, *map(str, words)], env=environ, capture_output=True, text=True,
-                          timeout=200)  # fmt: skip
+@pytest.fixture
+def script(monkeypatch, capsys):
+    """A script of analysis/ or jobs/ as a user runs it, but in this process, which has its libraries in memory."""
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+
+    def run(path, *words):
+        monkeypatch.setattr(sys, "argv", [path, *map(str, words)])
+        module = runpy.run_path(str(ROOT / path))
+        code = 0
+        try:
+            code = module["run"](module["main"]) if "run" in module else module["main"]()
+        except SystemExit as end:
+            code = end.code
+        done = capsys.readouterr()
+        return code or 0, done.out, done.err
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +126,7 @@ def test_too_few_glasses_for_a_fold(capsys):
 
 def test_killed_autoencoder_goes_on_to_the_same_weights(short_glasses, tmp_path):
     """Killed by SIGKILL after some epochs; the resumed training ends as one in one go."""
-    base = [sys.executable, "-m", "hpctools.glasses", *words(short_glasses, "train", "autoencoder", "--epochs", "6",
+    base = [sys.executable, "-m", "hpctools.glasses", *words(short_glasses, "train", "autoencoder", "--epochs", "5",
             "--validation-epochs", "3", "--checkpoint-minutes", "0.001", "--fold", "glass-2")]  # fmt: skip
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     run = subprocess.Popen([*base, "--out", tmp_path / "a"], env=environ, stdout=subprocess.DEVNULL,
@@ -129,24 +144,28 @@ def test_killed_autoencoder_goes_on_to_the_same_weights(short_glasses, tmp_path)
         np.testing.assert_array_equal(one[name], two[name])
 
 
-def test_judgement_and_figures(short_glasses, tmp_path):
-    """The whole table with a network of two epochs; numbers of it by hand; the four figures."""
-    runs = ("--runs", tmp_path / "runs", *REACH)
-    done = script("analysis/glass_judgement.py", short_glasses, *runs, "--epochs", "2", "--force-epochs", "4", "--out",
-                  tmp_path / "j.png", "--table", tmp_path / "j.csv", "--shuffles", "1", "--models", "nearest composition",
-                  "Gaussian process", "mean-force network", "CNN + forest, paper")  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    text = done.stdout
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folder of the trainings that the scripts below share."""
+    return tmp_path_factory.mktemp("runs")
+
+
+def test_judgement(short_glasses, runs, tmp_path, script):
+    """The whole table with networks of a few epochs; numbers of it by hand."""
+    code, text, error = script(
+        "analysis/glass_judgement.py", short_glasses, "--runs", runs, *REACH, "--epochs", 2, "--force-epochs", 4,
+        "--out", tmp_path / "j.png", "--table", tmp_path / "j.csv", "--shuffles", 1, "--splits", "by glass",
+        "leave the top out", "--models", "nearest composition", "Gaussian process", "mean-force network",
+        "CNN + forest, paper")  # fmt: skip
+    assert code == 0, error
     assert (tmp_path / "j.png").stat().st_size > 20_000
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
     table = {(row[0], row[1]): row for row in rows if len(row) == 14}
     models = ("pair mean", "nearest composition", "Gaussian process", "Gaussian process, own σ", "mean-force network",
               "CNN + forest, paper")  # fmt: skip
-    for split in ("random curves", "by glass", "leave a dopant out", "leave the top out"):
+    for split in ("by glass", "leave the top out"):
         assert {name for name, of in table if of == split} == set(models), split
     # the mean squared error of the pair mean, by hand: Si-O, each glass from the mean of those in other folds
-    from hpctools.glasses.splits import by_glass
-
     data, left = curves.gather(curves.find([short_glasses]), 4.0).with_enough(20)
     assert all(line.split(":")[0] in text for line in left)
     total = {}
@@ -162,30 +181,37 @@ def test_judgement_and_figures(short_glasses, tmp_path):
     nearest = found["nearest composition", "by glass", "Si-O"]
     assert float(nearest["skill"]) == pytest.approx(1 - float(nearest["mse"]) / float(base["mse"]))
     assert "latents that never fire" in text and "MSE of a blank image" in text and "best by glass: " in text
-    # the network's folds are kept, and a second run trains nothing
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("model.npz")}
-    assert {path.parent.name for path in before if "autoencoder" in str(path)} == {
-        "all", "glass-1", "glass-2", "glass-3", "glass-4", "glass-5", "without-BaO", "without-ZnO", "without-top"}
-    figures = (("glass_autoencoder", ()), ("glass_forest_scans", ("--targets", "latents")), ("glass_forest_parity", ()),
-               ("glass_curves", ("--models", "CNN + forest, paper", "Gaussian process")))  # fmt: skip
-    for name, more in figures:
-        done = script(f"analysis/{name}.py", short_glasses, *runs, *more, "--out", tmp_path / f"{name}.png")
-        assert done.returncode == 0, done.stderr
-        assert (tmp_path / f"{name}.png").stat().st_size > 20_000
-    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("model.npz")}
+    assert {path.parent.name for path in runs.rglob("autoencoder/*/model.npz")} == {
+        "all", "glass-1", "glass-2", "glass-3", "glass-4", "glass-5", "without-top"}
 
 
-def test_untrained_networks_are_named_with_their_command(tmp_path):
-    done = script("analysis/glass_autoencoder.py", "--runs", tmp_path)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert "python -m hpctools.glasses train autoencoder --fold all" in done.stderr
+@pytest.mark.parametrize("name, more", [
+    ("glass_autoencoder", ()), ("glass_forest_scans", ("--targets", "latents")), ("glass_forest_parity", ()),
+    ("glass_curves", ("--models", "CNN + forest, paper", "Gaussian process")),
+])  # fmt: skip
+def test_figures(short_glasses, runs, tmp_path, script, name, more):
+    """From the trainings of the judgement, none of which is made anew."""
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob("model.npz")}
+    out = tmp_path / f"{name}.png"
+    code, text, error = script(f"analysis/{name}.py", short_glasses, "--runs", runs, *REACH, "--epochs", 2, *more,
+                               "--out", out)  # fmt: skip
+    assert code == 0, error
+    assert out.stat().st_size > 20_000 and "left out: " not in text
+    if before:
+        assert before == {path: path.stat().st_mtime_ns for path in runs.rglob("model.npz")}
 
 
-def test_jobs_of_the_folds(short_glasses):
-    done = script("jobs/glass_train.py", "--dry-run", "--records", short_glasses, *REACH, "--runs", "r")
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert len(lines) == 9 and "without-TiO2" in done.stderr
+def test_untrained_networks_are_named_with_their_command(tmp_path, script):
+    code, _, error = script("analysis/glass_autoencoder.py", "--runs", tmp_path)
+    assert code == 2 and error.count("\n") == 1
+    assert "python -m hpctools.glasses train autoencoder --fold all" in error
+
+
+def test_jobs_of_the_folds(short_glasses, script):
+    code, text, error = script("jobs/glass_train.py", "--dry-run", "--records", short_glasses, *REACH, "--runs", "r")
+    assert code == 0, error
+    lines = text.splitlines()
+    assert len(lines) == 9 and "without-TiO2" not in text and "left out" in error
     assert "train autoencoder --fold glass-1 --out r/autoencoder/glass-1" in lines[1]
-    wrong = script("jobs/glass_train.py", "--dry-run", "--fold", "all")
-    assert wrong.returncode == 2 and "--fold and --out are set by this script" in wrong.stderr
+    code, _, error = script("jobs/glass_train.py", "--dry-run", "--fold", "all")
+    assert code == 2 and "--fold and --out are set by this script" in error

@@ -191,9 +191,11 @@ def test_shares_by_hand():
     assert (one.mse, one.baseline, one.noise) == (2, 5, 1)
     assert one.skill == pytest.approx(0.6) and one.explained == pytest.approx(0.75) and one.signal
     assert not other.signal and np.isnan(other.explained) and other.skill == 0
-    weighted = errors.shares(pairs, np.array([1.0, 3, 1]), np.array([4.0, 6, 1]), np.ones(3), np.array([0.0, 2, 0]))
-    assert len(weighted) == 1 and weighted[0].mse == 3
-    assert errors.median_explained([one, other]) == pytest.approx(0.75)
+    mse, base, noise = np.array([1.0, 3, 1]), np.array([4.0, 6, 1]), np.ones(3)
+    weights = np.array([[1.0, 1, 1], [0, 2, 0], [0, 0, 2]])
+    # O-O has one curve and no signal; the second draw has the second curve twice, the third none of Si-O
+    np.testing.assert_allclose(errors.median_skill(pairs, mse, base, weights), [0.6, 0.5, np.nan])
+    np.testing.assert_allclose(errors.median_explained(pairs, mse, base, noise, weights), [0.75, 0.6, np.nan])
 
 
 def test_a_perfect_prediction_explains_everything_but_noise():
@@ -218,12 +220,12 @@ def test_bootstrap_of_a_mean():
     """The interval of a mean over glasses is 1.645 standard errors; curves of one glass are drawn together."""
     rng = np.random.default_rng(0)
     values = rng.normal(0, 1, 200)
-    low, high = errors.bootstrap(np.arange(200), lambda w: float(np.average(values, weights=w)))
+    low, high = errors.bootstrap(np.arange(200), lambda w: w @ values / w.sum(1))
     assert (high - low) / 2 == pytest.approx(1.645 * values.std() / 200**0.5, rel=0.15)
     twice = np.repeat(values, 2)
-    low2, high2 = errors.bootstrap(np.repeat(np.arange(200), 2), lambda w: float(np.average(twice, weights=w)))
+    low2, high2 = errors.bootstrap(np.repeat(np.arange(200), 2), lambda w: w @ twice / w.sum(1))
     assert high2 - low2 == pytest.approx(high - low, rel=0.15), "the second curve of a glass is no new glass"
-    assert np.isnan(errors.bootstrap(np.zeros(5, int), lambda w: 0.0)).all()
+    assert np.isnan(errors.bootstrap(np.zeros(5, int), lambda w: w[:, 0])).all()
 
 
 def test_permutations_tell_knowledge_from_chance():
