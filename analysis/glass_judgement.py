@@ -298,7 +298,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
                     left.plot([max(low, -1.5), max(high, -1.5)], [y, y], color=f"C{k}", lw=1)
     left.set(yticks=range(len(names)), yticklabels=names, xlabel="skill over the pair mean, median over pairs")
     left.axvline(0, color="0.5", lw=0.8)
-    left.legend(loc="lower left")
+    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     best = best_of(rows)
     if best is not None:
         for share in best.pair_shares():

@@ -1,6 +1,7 @@
 """The data set of the learning: g(r) of each glass and pair as the mean over seeds, with the seeds' noise.
 
-Records of the commonest force field and cooling rate count; of a composition's sizes the one with most seeds. A curve
+Records of the commonest force field, cooling rate and time step count; of a composition's sizes the one with most
+seeds. A curve
 has 100 bins up to 10 Å, as the paper's. Pairs that a glass does not have, or that are too rare in it, are not there.
 """
 
@@ -151,11 +152,14 @@ def gather(records: Sequence[Record], reach: float = REACH) -> Curves:
 
 
 def _base_groups(records: Sequence[Record]) -> list[list[Record]]:
-    """Seeds of each composition, of one force field, cooling rate and size, by seed."""
+    """Seeds of each composition, of one force field, cooling rate, time step and size, by seed."""
     if not records:
         raise CurvesError("no records to learn from")
-    protocol = [(str(r.attributes["force_field"]), round(float(r.attributes["rate_K_ps"]), 3)) for r in records]
-    common = Counter(protocol).most_common(1)[0][0]
+    protocol = [(str(r.attributes["force_field"]), round(float(r.attributes["rate_K_ps"]), 3), r.hot_timestep)
+                for r in records]
+    numbers = Counter(protocol)
+    # of equally common ones the faster
+    common = max(numbers, key=lambda one: (numbers[one], *one[1:]))
     groups: dict[str, dict[int, list[Record]]] = {}
     for record, used in zip(records, protocol):
         if used == common:

@@ -1,8 +1,8 @@
 """Predictions of curves by models that have not seen them: every model fitted within each fold of a split.
 
 What takes time is kept in a folder of runs and not done again: networks as KIND/FOLD (the same folders as of
-`python -m hpctools.glasses train`), predictions as predictions/MODEL-FOLD-HASH.npz, the hash that of the training
-curves.
+`python -m hpctools.glasses train`), predictions as predictions/MODEL-FOLD-HASHES.npz, the hashes those of training
+and test curves.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ def held_out(name: str, curves: Curves, folds: list[Fold], runs: Runs, stop: Sto
 
 
 def _cached(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None) -> dict[str, Array]:
-    learned = curves.rows(fold.train)
     words = name.replace(",", "").replace(" ", "-")
-    path = runs.folder / "predictions" / f"{words}-{fold.name}-{learned.fingerprint()}.npz"
+    hashed = "-".join(curves.rows(rows).fingerprint() for rows in (fold.train, fold.test))
+    path = runs.folder / "predictions" / f"{words}-{fold.name}-{hashed}.npz"
     if name not in LATENT and path.exists():  # latent forests depend on a network that may be trained further
         with np.load(path) as file:
             return {key: file[key] for key in file.files}
