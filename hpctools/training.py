@@ -261,7 +261,8 @@ class _Loop:
             _check_finite(recent, self.state.epoch)
             progress.update(self.state.samples, f"loss {recent:.4g}")
         self._last_check = (step, now, loss)
-        a_step = (now - then) / max(step - before, 1)
+        # no step has been timed yet at the beginning of an epoch
+        a_step = (now - then) / (step - before) if step > before else _CHECK_SECONDS
         self._next_check = step + max(1, self.world.min(int(_CHECK_SECONDS / max(a_step, 1e-6))))
         if self.world.max(int(now - self._saved >= 60 * self.settings.checkpoint_minutes)):
             self.checkpoint()
