@@ -137,6 +137,7 @@ def test_killed_autoencoder_goes_on_to_the_same_weights(short_glasses, tmp_path)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     assert not (tmp_path / "a/model.npz").exists(), "it was over before it could be killed"
+    assert (tmp_path / "a/checkpoint.pt").exists(), "there is something to go on from"
     for folder in ("a", "b"):
         subprocess.run([*base, "--out", tmp_path / folder], env=environ, check=True, capture_output=True, timeout=200)
     one, two = (np.load(tmp_path / folder / "model.npz") for folder in ("a", "b"))

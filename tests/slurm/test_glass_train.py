@@ -1,0 +1,52 @@
+"""Training of the glasses' autoencoder on two nodes: stopped by a signal, requeued, finished; and as an array."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cluster import Cluster
+from hpctools.glasses.curves import LIBRARY
+from hpctools.training_log import read_log
+
+REPOSITORY = Path(__file__).parents[2]
+EPOCHS = 30
+WORK = ("--epochs", str(EPOCHS), "--least-counts", "20", "--device", "cpu", "--checkpoint-minutes", "60")
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two of the shipped records, 13 curves."""
+    folder = tmp_path_factory.mktemp("records")
+    for name in ("SiO2_fine_s1.h5", "40SiO2-40B2O3-20Na2O_fine_s1.h5"):
+        shutil.copy(LIBRARY / name, folder)
+    return folder
+
+
+def test_batch_script_stops_at_a_signal_and_goes_on(cluster: Cluster, records: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    job = cluster.sbatch("--chdir", str(tmp_path), "-N2", "--ntasks=2", "--time=5",
+                         "--export=ALL,HPCTOOLS_VENV=" + sys.prefix + ",HPCTOOLS_ROOT=" + str(REPOSITORY),
+                         REPOSITORY / "slurm/glass_train.sh", "autoencoder", "--records", str(records), "--out",
+                         str(out), *WORK)  # fmt: skip
+    cluster.wait_for_log(out / "log.csv", "\n2,", timeout=200)
+    cluster.signal(job, "USR1")
+    cluster.wait(job, timeout=240)
+    log = "".join(path.read_text() for path in tmp_path.glob("*.log"))
+    assert "exit 75" in log and "run 2" in log, log
+    assert read_log(out)["epoch"] == list(range(EPOCHS + 1))
+    assert (out / "model.npz").exists() and (out / "pair_correlation.npz").exists()
+
+
+def test_array_of_folds(cluster: Cluster, records: Path, tmp_path: Path):
+    text = cluster.run(sys.executable, "jobs/glass_train.py", "--runs", str(tmp_path), "--kind", "mean-force",
+                       "--folds", "all", "--wait", "--minutes", "8", "--records", str(records), "--epochs", "3",
+                       "--least-counts", "20", "--device", "cpu",
+                       env={"HPCTOOLS_VENV": sys.prefix}, cwd=REPOSITORY)  # fmt: skip
+    assert text.startswith("job ")
+    with np.load(tmp_path / "mean-force/all/pair_correlation.npz") as file:
+        assert np.isfinite(file["curves/errors"]).all() and file["curves/g"].shape == (13, 100)
+    shown = cluster.run(sys.executable, "jobs/glass_train.py", "--runs", str(tmp_path), "--status", cwd=REPOSITORY)
+    assert "COMPLETED" in shown, shown
