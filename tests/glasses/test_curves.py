@@ -10,7 +10,7 @@ from hpctools.glasses.errors import of
 from hpctools.glasses.shells import coordination_number, end_of_first_shell, first_peak, shell_volumes
 from hpctools.glasses.splits import SplitError, by_glass, fold, folds
 
-SILICA = curves.LIBRARY / "SiO2_fine_s1.h5"
+SILICA = curves.LIBRARY / "SiO2_bmp-shrm_s1.h5"
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_noise_from_seeds_is_that_of_resampled_counts():
 
 def test_one_seed_takes_the_noise_of_others():
     """Two seeds of one glass, one of another: the variance of a mean goes as one over the expected counts."""
-    one, other = record.read(SILICA), record.read(curves.LIBRARY / "40SiO2-40B2O3-20Na2O_fine_s1.h5")
+    one, other = record.read(SILICA), record.read(curves.LIBRARY / "40SiO2-40B2O3-20Na2O_bmp-shrm_s1.h5")
     rng = np.random.default_rng(1)
     second = replace(one, data={**one.data, "distances": rng.poisson(one.data["distances"].astype(float))})
     found = curves.gather([one, second, other])
@@ -120,10 +120,10 @@ def test_other_protocols_do_not_mix():
     slow = replace(one, attributes={**one.attributes, "rate_K_ps": 5.0})
     found = curves.gather([one, slow, replace(one, attributes={**one.attributes, "seed": 2})])
     assert list(found.seeds) == [2, 2, 2]
-    assert one.hot_timestep == 1
-    long = replace(one, attributes={**one.attributes, "config_toml": one.attributes["config_toml"]
-                                    + "hot_timestep = 2.0\n"})  # fmt: skip
-    assert list(curves.gather([one, long, long, one, long]).seeds) == [3, 3, 3]
+    assert one.hot_timestep == 2
+    text = one.attributes["config_toml"].replace("hot_timestep = 2.0", "hot_timestep = 1.0")
+    short = replace(one, attributes={**one.attributes, "config_toml": text})
+    assert list(curves.gather([one, short, short, one, short]).seeds) == [3, 3, 3]
 
 
 def test_too_few_glasses_for_a_split(silica):

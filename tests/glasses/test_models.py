@@ -21,7 +21,7 @@ from hpctools.training_settings import TrainingError
 @pytest.fixture(scope="module")
 def shipped():
     """Curves of the first records of the library."""
-    names = ("SiO2_fine_s1.h5", "40SiO2-40B2O3-20Na2O_fine_s1.h5")
+    names = ("SiO2_bmp-shrm_s1.h5", "40SiO2-40B2O3-20Na2O_bmp-shrm_s1.h5")
     from hpctools.glasses import record
 
     return curves.gather([record.read(curves.LIBRARY / name) for name in names])

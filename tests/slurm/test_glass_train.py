@@ -20,7 +20,7 @@ WORK = ("--epochs", str(EPOCHS), "--least-counts", "20", "--device", "cpu", "--c
 def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two of the shipped records, 13 curves."""
     folder = tmp_path_factory.mktemp("records")
-    for name in ("SiO2_fine_s1.h5", "40SiO2-40B2O3-20Na2O_fine_s1.h5"):
+    for name in ("SiO2_bmp-shrm_s1.h5", "40SiO2-40B2O3-20Na2O_bmp-shrm_s1.h5"):
         shutil.copy(LIBRARY / name, folder)
     return folder
 
