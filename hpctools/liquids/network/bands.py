@@ -1,0 +1,67 @@
+"""Bands that hold what they promise: widths are set on states that the model has not seen.
+
+A prediction is the mean of the model's draws, its raw width the standard deviation σ of them and a floor. The factor z
+is the quantile of |error|/width over states left out (split and cross-conformal prediction: Vovk, Gammerman & Shafer,
+Algorithmic Learning in a Random World, 2005; Lei et al., J. Am. Stat. Assoc. 113 (2018) 1094). Points of a curve are
+not independent; each state counts the same, and coverage is reported by state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .samples import FloatArray, Sample, SampleError
+
+LEVEL = 0.9
+FLOOR = 0.005  # of F(0): the width never falls below that
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """F and its band, each (n, 2); initial (2,) is F(0)."""
+
+    F: FloatArray
+    low: FloatArray
+    high: FloatArray
+    initial: FloatArray
+
+
+def raw_width(draws: FloatArray, initial: FloatArray) -> FloatArray:
+    """(n, 2) of draws (draws, n, 2)."""
+    spread = draws.std(0) if len(draws) > 1 else np.zeros(draws.shape[1:])
+    return np.asarray(np.hypot(spread, FLOOR * initial))
+
+
+def band(draws: FloatArray, initial: FloatArray, z: float) -> Band:
+    """The band of draws (draws, n, 2), where `initial` (2,) is the predicted F(0). F lies between 0 and F(0)."""
+    mean, width = draws.mean(0), z * raw_width(draws, initial)
+    top = initial * (1 + z * FLOOR)
+    return Band(mean, np.clip(mean - width, -z * FLOOR * initial, top), np.clip(mean + width, 0, top), initial)
+
+
+def scores(predict: Callable[[Sample], tuple[FloatArray, FloatArray]], samples: Sequence[Sample]) -> list[FloatArray]:
+    """|error|/width at all points of each sample; predict: gives its draws (draws, n, 2) and F(0) (2,)."""
+    found = []
+    for sample in samples:
+        draws, initial = predict(sample)
+        found.append((np.abs(sample.F - draws.mean(0)) / raw_width(draws, initial)).ravel())
+    return found
+
+
+def factor(found: Sequence[FloatArray], level: float = LEVEL) -> float:
+    """z: the quantile of the scores in which each state has the same weight.
+
+    With n states the level is raised to level (n + 1)/n, at most 1, as for exchangeable data. Raises SampleError
+    without states.
+    """
+    if not found:
+        raise SampleError("no states to calibrate the band with")
+    values = np.concatenate(found)
+    weights = np.concatenate([np.full(len(part), 1 / (len(found) * len(part))) for part in found])
+    order = np.argsort(values)
+    wanted = min(1.0, level * (len(found) + 1) / len(found))
+    place = int(np.searchsorted(np.cumsum(weights[order]), wanted - 1e-12))
+    return float(values[order[min(place, len(order) - 1)]])

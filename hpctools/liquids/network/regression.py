@@ -1,0 +1,205 @@
+"""Models of few numbers: the nearest state, ridge regression, principal components with Gaussian processes.
+
+Each gives, for a state, curves of curves.py: x (80,) of both species and ln F(0) (2,), as several draws whose spread is
+the uncertainty: that of the model itself (Gaussian process), and residuals of states that it had not seen (the others),
+of which the median stays the prediction.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import curves
+from .inputs import Scaler, logarithmic
+from .samples import FloatArray, Sample, State
+
+TARGETS = curves.COLUMNS + curves.SPECIES
+DRAWS = 48
+EXPLAINED = 1e-4  # of the variance, left out by the principal components
+MOST_STRUCTURE, MOST_CURVE = 8, 6  # principal components of the inputs S(k) and of the curves
+
+
+def targets(samples: Sequence[Sample]) -> FloatArray:
+    """(n, 82) x of both species, ln F(0)."""
+    return np.hstack([curves.table(samples), np.log([sample.initial for sample in samples])])
+
+
+class CurveModel:
+    """Inputs to targets; `name` and `kind` as in models.py. Subclasses fit, and give draws of targets."""
+
+    name = ""
+
+    def __init__(self, kind: str = "full") -> None:
+        self.kind = kind
+
+    def fit(self, samples: Sequence[Sample], seed: int) -> None:
+        """Learn from samples."""
+        self.fit_rows(logarithmic([s.state for s in samples], self.kind), targets(samples), seed)
+
+    def fit_rows(self, rows: FloatArray, wanted: FloatArray, seed: int) -> None:
+        """Learn targets (n, 82) from inputs (n, inputs)."""
+        raise NotImplementedError
+
+    def draws(self, rows: FloatArray) -> FloatArray:
+        """(draws, n, 82) of inputs (n, inputs)."""
+        raise NotImplementedError
+
+    def predict(self, state: State, times: FloatArray) -> FloatArray:
+        """F (draws, n, 2) of a state at times (n,), which may hold 0."""
+        found = self.draws(logarithmic([state], self.kind))[:, 0]
+        f = curves.evaluate(found[:, : curves.COLUMNS], np.asarray(times, float), state)
+        return np.asarray(f * np.exp(found[:, None, curves.COLUMNS :]))
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """All that was learned."""
+        return {key: value for key, value in vars(self).items() if isinstance(value, np.ndarray)}
+
+    def restore(self, arrays: dict[str, Any]) -> None:
+        """What `arrays` gave."""
+        for key, value in arrays.items():
+            setattr(self, key, value)
+
+
+def with_residuals(predicted: FloatArray, residuals: FloatArray) -> FloatArray:
+    """Draws (DRAWS, n, 82): the prediction and residuals of other states with both signs."""
+    rows = np.linspace(0, len(residuals) - 1, min(DRAWS // 2, len(residuals))).astype(int)
+    both = np.concatenate([residuals[rows], -residuals[rows]])
+    return np.asarray(predicted[None] + both[:, None])
+
+
+class Nearest(CurveModel):
+    """The curve, in reduced time, of the nearest state in the standardised inputs ln T, ln ρ and the potential."""
+
+    name = "nearest"
+
+    def fit_rows(self, rows: FloatArray, wanted: FloatArray, seed: int) -> None:
+        scaler = Scaler.of(rows)
+        self.mean, self.scale = scaler.mean, scaler.scale
+        self.rows, self.wanted = scaler(rows), wanted
+        distance = ((self.rows[:, None] - self.rows[None]) ** 2).sum(2)
+        distance[distance < 1e-12] = np.inf  # itself, and other seeds of the same state
+        self.residuals = wanted - wanted[distance.argmin(1)]
+
+    def draws(self, rows: FloatArray) -> FloatArray:
+        z = Scaler(self.mean, self.scale)(rows)
+        near = ((z[:, None] - self.rows[None]) ** 2).sum(2).argmin(1)
+        return with_residuals(self.wanted[near], self.residuals)
+
+
+class Ridge(CurveModel):
+    """Linear regression with an L2 penalty, one for all targets, chosen by the leave-one-out error in closed form.
+
+    The residuals of leaving one out are r_i/(1 - H_ii) (Allen, Technometrics 16 (1974) 125).
+    """
+
+    name = "ridge"
+    penalties = np.logspace(-3, 4, 29)
+
+    def fit_rows(self, rows: FloatArray, wanted: FloatArray, seed: int) -> None:
+        scaler = Scaler.of(rows)
+        z = scaler(rows)
+        self.mean, self.scale, self.centre = scaler.mean, scaler.scale, wanted.mean(0)
+        u, size, v = np.linalg.svd(z, full_matrices=False)
+        y = u.T @ (wanted - self.centre)
+        spread = wanted.std(0) + 1e-3
+        best = np.inf
+        for penalty in self.penalties:
+            shrink = size**2 / (size**2 + penalty)
+            hat = (u**2) @ shrink + 1 / len(z)  # the mean is fitted too
+            left_out = (wanted - self.centre - u @ (shrink[:, None] * y)) / np.maximum(1 - hat, 1e-6)[:, None]
+            error = float(np.mean((left_out / spread) ** 2))
+            if error < best:
+                best, self.residuals, self.penalty = error, left_out, np.array(penalty)
+                self.weights = (v.T * (size / (size**2 + penalty))) @ y
+
+    def draws(self, rows: FloatArray) -> FloatArray:
+        return with_residuals(self.centre + Scaler(self.mean, self.scale)(rows) @ self.weights, self.residuals)
+
+
+class GaussianProcess(CurveModel):
+    """Principal components of S(k) and the other inputs to principal components of the curves.
+
+    Each component of the curves is a Gaussian process with a linear, a squared-exponential (a length an input) and a
+    noise part, their sizes by the likelihood (Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006,
+    § 5.4). What the components leave out of the curves is drawn from the training set's residuals.
+    """
+
+    name = "gp"
+
+    def fit_rows(self, rows: FloatArray, wanted: FloatArray, seed: int) -> None:
+        from sklearn.exceptions import ConvergenceWarning
+
+        scaler = Scaler.of(rows)
+        self.mean, self.scale = scaler.mean, scaler.scale
+        z = scaler(rows)
+        _, size, axes = np.linalg.svd(z[:, :300], full_matrices=False)
+        self.axes = axes[: _components(size, MOST_STRUCTURE)]
+        inner = Scaler.of(self._inner(z))
+        self.inner_mean, self.inner_scale = inner.mean, inner.scale
+        self.inputs = self._used(inner(self._inner(z)))
+        self.centre = wanted.mean(0)
+        _, size, axes = np.linalg.svd(wanted[:, : curves.COLUMNS] - self.centre[: curves.COLUMNS], full_matrices=False)
+        curve_axes = axes[: _components(size, MOST_CURVE)]
+        self.curve_axes = np.zeros((len(curve_axes) + curves.SPECIES, TARGETS))
+        self.curve_axes[: len(curve_axes), : curves.COLUMNS] = curve_axes
+        self.curve_axes[len(curve_axes) :, curves.COLUMNS :] = np.eye(curves.SPECIES)
+        scores = (wanted - self.centre) @ self.curve_axes.T
+        self.spread = np.maximum(scores.std(0), 1e-9)
+        self.scores = scores / self.spread
+        self.rest = wanted - self.centre - scores @ self.curve_axes
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound: the input does not matter
+            fitted = [_process(None, self.inputs.shape[1], seed).fit(self.inputs, y) for y in self.scores.T]
+        self.theta = np.array([one.kernel_.theta for one in fitted])
+        self._processes = fitted
+
+    def _inner(self, z: FloatArray) -> FloatArray:
+        return np.hstack([z[:, :300] @ self.axes.T, z[:, 300:]])
+
+    def _used(self, inner: FloatArray) -> FloatArray:
+        return inner[:, np.isfinite(self.inner_scale)]
+
+    def restore(self, arrays: dict[str, Any]) -> None:
+        super().restore(arrays)
+        self._processes = [_process(theta, self.inputs.shape[1], 0).fit(self.inputs, y)
+                           for theta, y in zip(self.theta, self.scores.T)]
+
+    def draws(self, rows: FloatArray) -> FloatArray:
+        z = Scaler(self.mean, self.scale)(rows)
+        inner = self._used(Scaler(self.inner_mean, self.inner_scale)(self._inner(z)))
+        random = np.random.default_rng(7)  # the same draws for every state: only the state moves the result
+        half = random.standard_normal((DRAWS // 2, 1, len(self.theta)))
+        normal = np.concatenate([half, -half])
+        found = [process.predict(inner, return_std=True) for process in self._processes]
+        mean, sigma = (np.stack([one[k] for one in found], axis=1) for k in (0, 1))  # sigma includes the noise part
+        scores = (mean + normal * sigma) * self.spread
+        half = self.rest[random.integers(len(self.rest), size=DRAWS // 2)][:, None]
+        return np.asarray(self.centre + scores @ self.curve_axes + np.concatenate([half, -half]))
+
+
+def _components(size: FloatArray, most: int) -> int:
+    """How many principal components leave less than EXPLAINED of the variance."""
+    if not size.any():
+        return 0
+    left = 1 - np.cumsum(size**2) / np.sum(size**2)
+    return int(min(most, np.flatnonzero(left < EXPLAINED)[0] + 1))
+
+
+def _process(theta: FloatArray | None, n_inputs: int, seed: int) -> Any:
+    """A Gaussian process; theta: logarithms of its hyperparameters, to be found if None."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
+
+    kernel = (
+        ConstantKernel(0.5, (1e-3, 1e3)) * DotProduct(0.1, "fixed")
+        + ConstantKernel(0.3, (1e-4, 1e2)) * RBF(np.full(n_inputs, 2.0), (0.3, 1e3))
+        + WhiteKernel(1e-3, (1e-7, 1.0))
+    )
+    if theta is not None:
+        kernel = kernel.clone_with_theta(theta)
+    return GaussianProcessRegressor(kernel, optimizer="fmin_l_bfgs_b" if theta is None else None, alpha=1e-9,
+                                    random_state=seed)

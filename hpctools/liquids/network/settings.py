@@ -1,0 +1,49 @@
+"""Settings of the training of a model. Nothing heavy is imported here, so that --help is quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hpctools.config import setting
+from hpctools.training_settings import Settings
+
+NETWORKS = ("mlp", "monotone")
+REGRESSIONS = ("nearest", "ridge", "gp")
+MODELS = (*NETWORKS, *REGRESSIONS)
+INPUTS = ("full", "zeroed", "structure", "permuted", "mct")
+LAYERS = (500, 400, 400, 300, 200)
+"""Of the network of Ciarella et al. (2023), § 4.2."""
+
+
+@dataclass(frozen=True)
+class TrainJob(Settings):
+    """Settings of a training; each may stand in a TOML file or on the command line."""
+
+    model: str = setting("mlp", "what learns: mlp is the paper's network", choices=MODELS)
+    inputs: str = setting("full", "what it is shown of a state; all but full and mct are controls", choices=INPUTS)
+    data: tuple[str, ...] = setting((), "folders of records; the shipped library if empty")
+    out: str = setting("", "folder of checkpoint, log and model; runs/liquid-MODEL-INPUTS if empty")
+    steps: int = setting(1000, "optimiser steps, in whole epochs; 0: as --epochs says (networks)")
+    layers: tuple[int, ...] = setting(LAYERS, "neurons of the hidden layers of mlp")
+    monotone_layers: tuple[int, ...] = setting((128, 128), "neurons of the hidden layers of monotone")
+    held_out: float = setting(0.1, "share of the states for validation and the width of the band (networks)")
+    mct_cache: str = setting("", "file where results of mode-coupling theory are kept; OUT/mct.npz if empty")
+    device: str = setting("", "of the network: cpu or cuda; by what is there if empty")
+    threads: int = setting(0, "of torch on the CPU; as torch chooses if 0")
+    wall_time: float | None = setting(None, "stop cleanly after this time", unit="min")
+    margin: float = setting(60.0, "time kept for the checkpoint before the end", unit="s")
+    # of the base class, with the paper's values where it gives some; the size of the Lasso is not in print
+    epochs: int = setting(100, "passes through the training set, where --steps is 0")
+    batch: int = setting(512, "samples of an optimiser step, over all ranks; a sample is one time of one record")
+    optimiser: str = setting("adam", "by which the weights move", choices=("sgd", "adam", "adamw"))
+    lasso: float = setting(1e-7, "L1 penalty: this times the sum of |w| over all weight matrices, biases left out")
+    schedule: str = setting(
+        "cosine", "of the learning rate: constant; cosine to its final value; one-cycle, cosine both up and down",
+        choices=("constant", "cosine", "one-cycle"),
+    )  # fmt: skip
+    validation_epochs: int = setting(5, "validate after every n-th epoch, and after the last")
+
+    @property
+    def folder(self) -> str:
+        """Of the results."""
+        return self.out or f"runs/liquid-{self.model}-{self.inputs}"
