@@ -10,6 +10,7 @@ from hpctools import config, stop, world
 
 from .engines import EngineError
 from .mixture import MixtureError
+from .network import commands as network_commands
 from .observation import Observation
 from .state import State, StateError
 
@@ -18,6 +19,7 @@ OVERVIEW = """Molecular dynamics of binary mixtures (Kob-Andersen Lennard-Jones 
     python -m hpctools.liquids run --potential LJ --density 1.2 --temperature 0.8 --out results/liquids
     python -m hpctools.liquids campaign --out results/library --workers 2
     mpiexec -n 64 python -m hpctools.liquids campaign design.toml --out library
+    python -m hpctools.liquids predict --structure S.csv --temperature 0.8 --density 1.2
     python -m hpctools.liquids status --out results/library
 
 commands:
@@ -25,6 +27,9 @@ commands:
     campaign    all states of a design, one a rank or process at a time; can be stopped and goes on
     status      what of a campaign is done, running, waiting, and how many core-hours remain
     observe     measure a trajectory that was kept, on any number of ranks
+    train       a model from S(k), T and ρ to F_s(k_p,t), on the shipped records or one's own
+    trials      many models, tested on states, temperatures and a potential that they have not seen
+    predict     F_s(k_p,t) with a 90 % band from S(k) of one's own
 
 `COMMAND --help` lists its options. All quantities are in Lennard-Jones units: σ_AA, ε_AA, k_B = 1, τ_LJ.
 Exit codes: 0 complete, 75 stopped with work left (run the same command again), 2 usage, 1 error.
@@ -151,7 +156,8 @@ def observe_command(arguments: list[str]) -> int:
     return stop.COMPLETE
 
 
-COMMANDS = {"run": run_command, "campaign": campaign_command, "status": status_command, "observe": observe_command}
+COMMANDS = {"run": run_command, "campaign": campaign_command, "status": status_command, "observe": observe_command,
+            **network_commands.COMMANDS}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,11 +18,11 @@ from hpctools import weights
 
 from .bands import Band, band, factor, scores
 from .samples import FloatArray, Sample, SampleError, State, fingerprint, folds, states
-from .settings import NETWORKS, TrainJob
+from .settings import NETWORKS, PLACES, TrainJob
 
 PARTS = 5  # of the states, for the calibration of regressions
 BEGINNING = 1e-4  # τ_LJ; F there is F(0)
-_LISTS = ("layers", "monotone_layers", "data")
+_LISTS = ("layers", "monotone_layers")
 
 
 class Model(Protocol):
@@ -127,13 +127,17 @@ def fit_regression(job: TrainJob, samples: Sequence[Sample]) -> Trained:
         found += _scores(model, [samples[i] for i in split.test])
     model = make(job)
     model.fit(samples, job.seed)
-    return Trained(model, factor(found), {**asdict(job), **trained_range(samples)})
+    return Trained(model, factor(found), _config(job, samples))
 
 
 def calibrated(model: Model, job: TrainJob, samples: Sequence[Sample], unseen: Sequence[Sample]) -> Trained:
     """A trained network with the band that states held out give it."""
     z = factor(_scores(model, unseen)) if unseen else float("nan")
-    return Trained(model, z, {**asdict(job), **trained_range(samples)})
+    return Trained(model, z, _config(job, samples))
+
+
+def _config(job: TrainJob, samples: Sequence[Sample]) -> dict[str, Any]:
+    return {**{k: v for k, v in asdict(job).items() if k not in PLACES}, **trained_range(samples)}
 
 
 def _scores(model: Model, samples: Sequence[Sample]) -> list[FloatArray]:
@@ -159,14 +163,12 @@ def save(path: Path, trained: Trained, results: dict[str, Any], provenance: dict
 def load(path: str | Path) -> Trained:
     """Read the file of a model. Raises weights.WeightsError."""
     stored = weights.load(path, {"network": "liquid"})
-    names = TrainJob.__dataclass_fields__
-    settings = {k: tuple(v) if k in _LISTS else v for k, v in stored.config.items() if k in names}
+    settings: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in stored.config.items()
+                                if key in TrainJob.__dataclass_fields__}
     model = make(TrainJob(**settings))
     arrays = dict(stored.arrays)
     config = {**stored.config, "structures": arrays.pop("structures"), "provenance": stored.provenance}
     model.restore(arrays)
-    if not np.isfinite(stored.config["z"]):
-        config["z"] = float("nan")
     return Trained(model, float(stored.config["z"]), config)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from .theory import curve_of
 def dense(sizes: Sequence[int]) -> nn.Sequential:
     """Layers of these sizes with ReLU between them."""
     parts: list[nn.Module] = []
-    for before, after in zip(sizes[:-1], sizes[1:]):
+    for before, after in pairwise(sizes):
         parts += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*parts[:-1])
 
@@ -44,7 +45,8 @@ class Mlp(nn.Module):
         self.body = dense([n_inputs + 1, *layers, curves.SPECIES])
 
     def forward(self, state: Tensor, time: Tensor) -> Tensor:
-        return self.body(torch.cat([state, time], dim=1))  # type: ignore[no-any-return]
+        found: Tensor = self.body(torch.cat([state, time], dim=1))
+        return found
 
 
 class Monotone(nn.Module):
@@ -54,6 +56,7 @@ class Monotone(nn.Module):
         super().__init__()
         self.n_modes = len(curves.RATES)
         self.body = dense([n_inputs, *layers, curves.SPECIES * (self.n_modes + 1)])
+        self.rates: Tensor
         self.register_buffer("rates", torch.tensor(curves.RATES, dtype=torch.float32))
 
     def forward(self, state: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,11 +135,11 @@ class Network:
     def _build(self, samples: Sequence[Sample] = ()) -> None:
         n = len(self.scaler.mean) + (curves.SPECIES if self.kind == "mct" and self.name == "mlp" else 0)
         if self.name == "mlp":
-            self.model: nn.Module = Mlp(n, self.job.layers)
+            self.model: Mlp | Monotone = Mlp(n, self.job.layers)
             return
         self.model = Monotone(n, self.job.monotone_layers)
         if samples:  # begins at the mean curve
-            last = self.model.body[-1]
+            last: Any = self.model.body[-1]
             mean = np.mean([curves.fit_modes(s) for s in samples], axis=0)
             start = [np.log([s.initial for s in samples]).mean(0), np.log(mean + 1e-4).ravel()]
             with torch.no_grad():

@@ -11,6 +11,10 @@ NETWORKS = ("mlp", "monotone")
 REGRESSIONS = ("nearest", "ridge", "gp")
 MODELS = (*NETWORKS, *REGRESSIONS)
 INPUTS = ("full", "zeroed", "structure", "permuted", "mct")
+PLACES = ("out", "mct_cache", "data", "device", "threads")
+"""Settings that belong to a machine, not to the model; its file does not keep them."""
+DEFAULT_TRIALS = ("nearest", "gp/zeroed", "ridge", "gp", "gp/structure", "gp/permuted", "gp/mct", "mlp", "mlp/zeroed",
+           "mlp/structure", "mlp/permuted", "mlp/mct", "monotone", "monotone/mct")  # fmt: skip
 LAYERS = (500, 400, 400, 300, 200)
 """Of the network of Ciarella et al. (2023), § 4.2."""
 
@@ -47,3 +51,19 @@ class TrainJob(Settings):
     def folder(self) -> str:
         """Of the results."""
         return self.out or f"runs/liquid-{self.model}-{self.inputs}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is tried."""
+
+    data: tuple[str, ...] = setting((), "folders of records; the shipped library if empty")
+    out: str = setting("results/liquid_trials", "folder of the predictions")
+    models: tuple[str, ...] = setting(DEFAULT_TRIALS, "MODEL or MODEL/INPUTS, as of the command train")
+    transfers: tuple[str, ...] = setting(("states", "temperature", "potential"), "kinds of transfer")
+    t0: tuple[float, ...] = setting((0.8, 1.0, 1.2, 2.0), "coldest T/T_mct trained on, one transfer each")
+    repeats: int = setting(3, "splits and seeds")
+    parts: int = setting(5, "parts of the states, each the test set once")
+    steps: int = setting(1000, "optimiser steps of a network")
+    batch: int = setting(512, "points of an optimiser step")
+    layers: tuple[int, ...] = setting((), "hidden layers of the networks; those of the command train if empty")

@@ -18,6 +18,7 @@ import numpy as np
 from hpctools.progress import Progress
 
 from .. import mct
+from ..mct.critical import Structure
 from ..mixture import MIXTURES
 from ..structure import PAPER_GRID
 from .curves import reduced
@@ -41,8 +42,8 @@ def distance(state: State, tolerance: float = 1e-3) -> float:
     """
     low, high = 0.05, 20.0
 
-    def structure(log_g: float) -> tuple[FloatArray, FloatArray, float, FloatArray]:
-        return PAPER_GRID, matrices(state.S), state.density * np.exp(-log_g), FRACTIONS
+    def structure(log_g: float) -> Structure:
+        return PAPER_GRID, matrices(state.S), float(state.density * np.exp(-log_g)), FRACTIONS
 
     return float(mct.critical_point(structure, np.log(low), np.log(high), tolerance).value)
 

@@ -1,0 +1,167 @@
+"""`python -m hpctools.liquids train`, `trials` and `predict`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from hpctools import config, stop, world
+
+TRAIN = """Train a model that predicts F_s(k_p,t) of both species from S(k), T and ρ.
+
+    python -m hpctools.liquids train                                 the network of Ciarella et al. (2023), 1000 steps
+    torchrun --nproc-per-node 2 -m hpctools.liquids train --steps 20000 --out runs/mlp
+    python -m hpctools.liquids train --model gp                      principal components and Gaussian processes
+    python -m hpctools.liquids train --model mlp --inputs zeroed     a control: S(k) is not shown
+    python -m hpctools.liquids train --data results/library          other records than the shipped ones
+
+Learns from the records that are liquids in equilibrium or glasses (see `hpctools.liquids.library`). Written to --out:
+liquid.npz, which `predict --network` takes, and for networks checkpoint.pt and log.csv. A network can be stopped and
+goes on when the same command is given again. Inputs: full, zeroed (no S), structure (S alone), permuted (S of another
+state), mct (with mode-coupling theory, about a second a state). Exit codes: 0 complete, 75 stopped with work left,
+2 usage, 1 error.
+"""
+
+TRIALS = """Train and test many models for three kinds of transfer: states held out, temperature, LJ and WCA.
+
+    python -m hpctools.liquids trials --dry-run
+    python -m hpctools.liquids trials --out results/liquid_trials --workers 2
+    python -m hpctools.liquids trials --models gp gp/zeroed mlp --transfers states --repeats 2
+    mpiexec -n 16 python -m hpctools.liquids trials --out results/liquid_trials
+    python analysis/liquid_judgement.py results/liquid_trials --out results/liquid_judgement.csv
+
+Any number of ranks, processes and jobs work in the same folder; each takes one trial at a time, a finished one is
+never made again. Figures: analysis/liquid_accuracy.py, liquid_temperature_transfer.py, liquid_potential_transfer.py.
+"""
+
+PREDICT = """Predict F_s(k_p,t) of both species of an 80 : 20 mixture from its partial structure factors.
+
+    python -m hpctools.liquids predict --structure S.csv --temperature 0.8 --density 1.2 --out prediction
+    python -m hpctools.liquids predict --structure record.h5            a record of this package knows its state
+    python -m hpctools.liquids predict --structure S.h5 --temperature 2 --density 1.4 --network runs/gp/liquid.npz
+
+S.csv has columns k, S_AA, S_AB, S_BB, or S.h5 data sets of these names, at k = (i + 1/2) 0.4/σ_AA, i = 0 … 99, with
+S_ab = <ρ_a(k) ρ_b(-k)>/N. Written: OUT.csv (t in τ_LJ, F and its 90 % band; F(0) = S_aa(k_p)), OUT.json (τ_α, warnings,
+where the model comes from) and OUT.png. Outside what the model was trained on it warns, in the files too.
+"""
+
+
+def _parser(command: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(f"python -m hpctools.liquids {command}", description=description,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def _fail(error: Exception, code: int) -> int:
+    """One line for a mistake of the user's; anything else is raised again."""
+    if not getattr(error, "user_error", False):
+        raise error
+    print(f"error: {error}", file=sys.stderr)
+    return code
+
+
+def train_command(arguments: list[str]) -> int:
+    """Train one model."""
+    from hpctools.training_settings import TrainingError
+
+    from .settings import NETWORKS, TrainJob
+
+    parser = _parser("train", TRAIN)
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    config.add_arguments(parser, TrainJob)
+    given = parser.parse_args(arguments)
+    try:
+        job = config.from_arguments(TrainJob, given, given.config)
+        ranks = world.World()
+        if job.model in NETWORKS and not given.dry_run:
+            try:
+                from hpctools.training import start
+            except ImportError as error:
+                print(f"error: networks need torch ({error}): pip install 'hpctools[ml]'", file=sys.stderr)
+                return stop.ERROR
+            ranks = start(job.device)
+            if job.threads:
+                import torch
+
+                torch.set_num_threads(job.threads)
+    except (config.ConfigError, TrainingError, world.LaunchError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return stop.USAGE
+    from .training import run
+
+    try:
+        return run(job, ranks, ["python", "-m", "hpctools.liquids", "train", *arguments], given.dry_run)
+    except Exception as error:
+        return _fail(error, stop.ERROR)
+
+
+def trials_command(arguments: list[str]) -> int:
+    """Train and test many models."""
+    parser = _parser("trials", TRIALS)
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    parser.add_argument("--workers", type=int, default=1, help="processes on this machine, without MPI (default 1)")
+    parser.add_argument("--wall-time", type=float, metavar="MIN", help="stop cleanly after this time [min]")
+    parser.add_argument("--retry", action="store_true", help="try trials again that failed before")
+    parser.add_argument("--dry-run", action="store_true", help="print what is done and what is left, and stop")
+    from .settings import Plan
+
+    config.add_arguments(parser, Plan)
+    given = parser.parse_args(arguments)
+    ranks = world.start()
+    from hpctools.campaign_command import carry_out
+
+    from .trials import campaign
+
+    try:
+        plan = config.from_arguments(Plan, given, given.config)
+        return carry_out(campaign(plan, ranks), ranks, unit="trials", workers=given.workers,
+                         wall_time=given.wall_time, retry=given.retry, dry_run=given.dry_run)
+    except Exception as error:
+        return _fail(error, stop.USAGE if isinstance(error, config.ConfigError) else stop.ERROR)
+
+
+def predict_command(arguments: list[str]) -> int:
+    """Answer for one S(k)."""
+    parser = _parser("predict", PREDICT)
+    parser.add_argument("--structure", required=True, metavar="FILE", help="partial structure factors: CSV or HDF5")
+    parser.add_argument("--temperature", type=float, help="[ε_AA/k_B]; that of a record if left out")
+    parser.add_argument("--density", type=float, help="[1/σ_AA³]; that of a record if left out")
+    parser.add_argument("--potential", choices=("LJ", "WCA"), help="that of a record if left out, else LJ")
+    parser.add_argument("--network", default="", metavar="FILE", help="model of `train` (default: the shipped one)")
+    parser.add_argument("--t-max", type=float, help="last time [τ_LJ] (default: the longest that was trained on)")
+    parser.add_argument("--out", default="prediction", help="name of the results without suffix (default prediction)")
+    parser.add_argument("--no-figure", action="store_true", help="write no figure")
+    given = parser.parse_args(arguments)
+    try:
+        return _predict(given)
+    except Exception as error:
+        return _fail(error, stop.ERROR)
+
+
+def _predict(given: argparse.Namespace) -> int:
+    from . import prediction, structure_file
+    from .samples import State
+
+    found = structure_file.read(given.structure)
+    known = {name: getattr(given, name) if getattr(given, name) is not None else getattr(found, name)
+             for name in ("temperature", "density")}
+    for name, value in known.items():
+        if value is None:
+            print(f"error: {given.structure} does not tell its {name}: give --{name}", file=sys.stderr)
+            return stop.USAGE
+        if not value > 0:
+            print(f"error: --{name} {value:g}; expected a positive number", file=sys.stderr)
+            return stop.USAGE
+    trained = prediction.load(given.network)
+    state = State(given.potential or found.potential or "LJ", known["density"], known["temperature"], found.S)
+    answer = prediction.predict(trained, state, given.t_max)
+    print(prediction.text(answer))
+    table, described = prediction.write(answer, given.out, sys.argv)
+    print(f"results: {table}, {described}")
+    if not given.no_figure:
+        print(f"figure: {prediction.figure(answer, str(Path(given.out)) + '.png')}")
+    return stop.COMPLETE
+
+
+COMMANDS = {"train": train_command, "trials": trials_command, "predict": predict_command}

@@ -1,0 +1,151 @@
+"""The answer to a user's S(k): F_s(k_p,t) with its band, τ_α, files and a figure."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hpctools.provenance import provenance
+from hpctools.world import World
+
+from . import curves, models, theory
+from .bands import LEVEL, Band
+from .samples import FloatArray, SampleError, State
+
+SHIPPED = Path(__file__).parents[2] / "data" / "liquids" / "network.npz"
+POINTS_A_DECADE = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A prediction. times (n,) in τ_LJ; band; tau, tau_low, tau_high (2,) in τ_LJ, infinite: not within the times."""
+
+    state: State
+    k_peak: float
+    times: FloatArray
+    band: Band
+    tau: FloatArray
+    tau_low: FloatArray
+    tau_high: FloatArray
+    warnings: tuple[str, ...]
+    trained: models.Trained
+
+
+def load(path: str) -> models.Trained:
+    """The model of a file, or the shipped one. Raises SampleError where none is shipped, weights.WeightsError."""
+    if not path and not SHIPPED.exists():
+        raise SampleError("no model is shipped with this version; train one with python -m hpctools.liquids train "
+                          "--model gp --out FOLDER and give it by --network FOLDER/liquid.npz")
+    return models.load(path or SHIPPED)
+
+
+def predict(trained: models.Trained, state: State, t_max: float | None = None) -> Answer:
+    """F_s(k_p,t) of a state from 0.01 τ_LJ to t_max (the longest time trained on), with a 90 % band."""
+    if trained.model.kind == "mct":
+        from dataclasses import replace
+
+        state = replace(state, theory=theory.numbers(state))
+    first, last = 0.01, t_max or trained.config["range"]["time"][1]
+    if not last > first:
+        raise SampleError(f"times up to {last:g} τ_LJ; expected more than {first:g}")
+    times = np.geomspace(first, last, int(np.ceil(POINTS_A_DECADE * np.log10(last / first))) + 1)
+    found = trained.band(state, times)
+    warnings = trained.warnings(state)
+    if last > 1.001 * (known := trained.config["range"]["time"][1]):
+        warnings.append(f"times up to {last:g} τ_LJ, trained up to {known:g}")
+    if not np.isfinite(trained.z):
+        warnings.append("the model was trained on too few states for a band")
+    fine = np.geomspace(first, last, 2000)
+    edges = trained.band(state, fine)
+    tau, low, high = (curves.relaxation_time(fine, F / edges.initial) for F in (edges.F, edges.low, edges.high))
+    return Answer(state, theory.peak(state), times, found, tau, low, high, tuple(warnings), trained)
+
+
+def text(answer: Answer) -> str:
+    """The answer for people."""
+    trained = answer.trained
+    lines = [f"state    {answer.state.name}; k_p about {answer.k_peak:.3g}/σ_AA",
+             f"model    {trained.model.name}, inputs {trained.model.kind}, of {trained.config['states']} states"]
+    for a, species in enumerate("AB"):
+        if np.isfinite(answer.tau[a]):
+            upper = f"{answer.tau_high[a]:.3g}" if np.isfinite(answer.tau_high[a]) else f"over {answer.times[-1]:.3g}"
+            band = f" ({answer.tau_low[a]:.3g} … {upper} with {100 * LEVEL:g} %)" if np.isfinite(trained.z) else ""
+            lines.append(f"τ_α {species}    {answer.tau[a]:.4g} τ_LJ{band}")
+        else:
+            lines.append(f"τ_α {species}    over {answer.times[-1]:.3g} τ_LJ: no relaxation within these times")
+    return "\n".join(lines + [f"warning: {one}" for one in answer.warnings])
+
+
+def write(answer: Answer, out: str, arguments: Sequence[str]) -> tuple[Path, Path]:
+    """OUT.csv with the curves and OUT.json with τ_α, warnings and provenance; each appears when it is whole."""
+    rows = [("t", "F_A", "F_A_low", "F_A_high", "F_B", "F_B_low", "F_B_high")]
+    for i, t in enumerate(answer.times):
+        cells = [t]
+        for a in range(2):
+            cells += [answer.band.F[i, a], answer.band.low[i, a], answer.band.high[i, a]]
+        rows.append(tuple(f"{cell:.6g}" for cell in cells))  # type: ignore[arg-type]
+    table = Path(out + ".csv")
+    table.parent.mkdir(parents=True, exist_ok=True)
+    part = table.with_name(table.name + ".part")
+    with open(part, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    os.replace(part, table)
+    state, config, ends = answer.state, answer.trained.config, (answer.tau, answer.tau_low, answer.tau_high)
+    head = {
+        "potential": state.potential, "density": state.density, "temperature": state.temperature,
+        "k_peak": answer.k_peak, "units": {"t": "tau_LJ", "tau": "tau_LJ", "k_peak": "1/sigma_AA", "F": "1"},
+        "level": LEVEL if np.isfinite(answer.trained.z) else None,
+        "tau": {species: dict(zip(("value", "low", "high"), map(_plain, (row[a] for row in ends))))
+                for a, species in enumerate("AB")},
+        "warnings": list(answer.warnings),
+        "model": {key: config[key] for key in ("model", "inputs", "states", "records", "range", "learned_from")},
+        "model_provenance": config.get("provenance", {}),
+        "provenance": {k: v for k, v in provenance("liquid prediction", arguments, _Settings(), World()).items()
+                       if k != "config_toml"},
+    }  # fmt: skip
+    described = Path(out + ".json")
+    part = described.with_name(described.name + ".part")
+    part.write_text(json.dumps(head, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, described)
+    return table, described
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """A prediction has no settings beyond its command line."""
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def figure(answer: Answer, path: str) -> str:
+    """F/F(0) of both species over t with the band."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    shown, axes = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
+    for a, species in enumerate("AB"):
+        unit = answer.band.initial[a]
+        if np.isfinite(answer.trained.z):
+            axes.fill_between(answer.times, answer.band.low[:, a] / unit, answer.band.high[:, a] / unit,
+                              color=f"C{a}", alpha=0.25, lw=0)
+        axes.plot(answer.times, answer.band.F[:, a] / unit, color=f"C{a}", label=species)
+    axes.axhline(np.exp(-1), color="0.6", lw=0.8, ls=":")
+    axes.set(xscale="log", ylim=(-0.03, 1.05), xlabel=r"$t$ / $\tau_\mathrm{LJ}$",
+             ylabel=r"$F_s(k_p,t)/F_s(k_p,0)$", title=answer.state.name)
+    axes.legend(frameon=False)
+    if answer.warnings:
+        axes.text(0.02, 0.02, "outside the trained range, see the warnings", transform=axes.transAxes, fontsize=7,
+                  color="C3")
+    shown.savefig(path, dpi=160)
+    plt.close(shown)
+    return path

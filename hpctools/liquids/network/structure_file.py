@@ -1,0 +1,125 @@
+"""S_ab(k) of a user's own mixture, from CSV or HDF5, or from a record of this package.
+
+CSV: columns k, S_AA, S_AB, S_BB in any order, by a head line; lines that begin with # are left out. HDF5: data sets k
+(100,) and S_AA, S_AB, S_BB (100,) each. Normalised as S_ab = <ρ_a(k) ρ_b(-k)>/N, so S_AA → x_A = 0.8 at large k.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..structure import PAPER_GRID
+from .samples import FloatArray
+
+COLUMNS = ("k", "S_AA", "S_AB", "S_BB")
+LIMITS = (0.8, 0.0, 0.2)  # of S_ab at large k
+TOLERANCE = 0.005  # of the wave numbers, σ_AA⁻¹
+AWAY = 0.05  # from the limits, over the last quarter of the grid
+
+
+class StructureError(ValueError):
+    """A file of structure factors that cannot be used; the message says why."""
+
+    user_error = True
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """S (100, 3) on `PAPER_GRID`; what the file tells of its state, where it is a record."""
+
+    S: FloatArray
+    potential: str = ""
+    density: float | None = None
+    temperature: float | None = None
+
+
+def read(path: str | Path) -> Structure:
+    """Read and check a file. Raises StructureError."""
+    path = Path(path)
+    if not path.is_file():
+        raise StructureError(f"{path}: no such file; expected a CSV or HDF5 file with {', '.join(COLUMNS)}")
+    with open(path, "rb") as file:
+        is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
+    found = _hdf5(path) if is_hdf5 else Structure(_checked(path, _csv(path)))
+    _check_values(path, found.S)
+    return found
+
+
+def _csv(path: Path) -> dict[str, FloatArray]:
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(line for line in file if line.strip() and not line.startswith("#")))
+    except UnicodeDecodeError as error:
+        raise StructureError(f"{path}: is neither CSV nor HDF5 ({error.reason})") from error
+    if not rows:
+        raise StructureError(f"{path}: is empty; expected columns {', '.join(COLUMNS)}")
+    head = [cell.strip() for cell in rows[0]]
+    _check_names(path, head)
+    try:
+        return {name: np.array([float(row[head.index(name)]) for row in rows[1:]]) for name in COLUMNS}
+    except (ValueError, IndexError) as error:
+        raise StructureError(f"{path}: a line has no number in each column ({error})") from error
+
+
+def _hdf5(path: Path) -> Structure:
+    import h5py
+
+    from ..record import KIND, Record
+
+    with h5py.File(path, "r") as file:
+        if file.attrs.get("kind") == KIND:
+            record = Record.load(path)
+            found = record.attributes
+            return Structure(record.structure_on_grid(PAPER_GRID)[0], found.get("potential", ""),
+                             found.get("density"), found.get("temperature"))
+        _check_names(path, list(file))
+        table = {name: np.asarray(file[name][()], float) for name in COLUMNS}
+    for name, column in table.items():
+        if column.shape != table["k"].shape or column.ndim != 1:
+            raise StructureError(f"{path}: {name} has the shape {column.shape}, k {table['k'].shape}; expected (100,)")
+    return Structure(_checked(path, table))
+
+
+def _check_names(path: Path, names: list[str]) -> None:
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise StructureError(f"{path}: lacks {', '.join(missing)}; found {', '.join(names[:8])}. All three partial "
+                             "structure factors are needed: S_AA, S_AB and S_BB, over k in 1/σ_AA")
+
+
+def _checked(path: Path, table: dict[str, FloatArray]) -> FloatArray:
+    """(100, 3) of a table on the right grid."""
+    k = table["k"]
+    step = PAPER_GRID[1] - PAPER_GRID[0]
+    expected = f"expected {len(PAPER_GRID)} at (i + 1/2) {step:g}, that is {PAPER_GRID[0]:g} … {PAPER_GRID[-1]:g}"
+    advice = "Interpolate S_ab(k) to these wave numbers"
+    if len(k) != len(PAPER_GRID):
+        raise StructureError(f"{path}: {len(k)} wave numbers from {k.min(initial=np.inf):g} to "
+                             f"{k.max(initial=-np.inf):g}; {expected}. {advice}")
+    order = np.argsort(k)
+    off = np.abs(k[order] - PAPER_GRID)
+    if not off.max() <= TOLERANCE:
+        worst = int(np.nanargmax(off))
+        raise StructureError(f"{path}: wave number {worst + 1} is {k[order][worst]:g}, expected {PAPER_GRID[worst]:g}; "
+                             f"{expected}. {advice}")
+    return np.stack([table[name][order] for name in COLUMNS[1:]], axis=1)
+
+
+def _check_values(path: Path, S: FloatArray) -> None:
+    if not np.all(np.isfinite(S)):
+        raise StructureError(f"{path}: {np.sum(~np.isfinite(S))} values are no numbers")
+    for a, name in ((0, "S_AA"), (2, "S_BB")):
+        if S[:, a].min() <= 0:
+            raise StructureError(f"{path}: {name} falls to {S[:, a].min():g}; one species' structure factor is "
+                                 "positive")
+    if (least := (S[:, 0] * S[:, 2] - S[:, 1] ** 2).min()) <= 0:
+        raise StructureError(f"{path}: S_AA S_BB - S_AB² falls to {least:.3g}; it is positive for any mixture")
+    tail = S[-len(S) // 4 :].mean(0)
+    for a, name in enumerate(COLUMNS[1:]):
+        if abs(tail[a] - LIMITS[a]) > AWAY:
+            raise StructureError(
+                f"{path}: {name} tends to {tail[a]:.3g} at large k, expected {LIMITS[a]:g}: the mixture is 80 : 20 and "
+                "S_ab = <ρ_a(k) ρ_b(-k)>/N with N of all particles")
