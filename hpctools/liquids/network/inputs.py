@@ -57,7 +57,9 @@ class Scaler:
     """Mean and standard deviation of a training set.
 
     An input that is constant there (the potential, where only one is trained on) is taken out: what it does has not
-    been learned. Values below 10⁻⁸ of the mean are counted as rounding.
+    been learned. Values below 10⁻⁸ of the mean are counted as rounding. The wave numbers of each S_ab share one scale,
+    the root mean square of their standard deviations: at large k S varies by its statistical error alone, which a
+    scale for each k would make as large as the main peak.
     """
 
     mean: FloatArray
@@ -67,6 +69,9 @@ class Scaler:
     def of(cls, rows: FloatArray) -> Scaler:
         """From (n, inputs)."""
         mean, spread = rows.mean(0), rows.std(0)
+        if rows.shape[1] > STRUCTURE:
+            for part in (slice(first, first + STRUCTURE // 3) for first in range(0, STRUCTURE, STRUCTURE // 3)):
+                spread[part] = np.sqrt(np.mean(spread[part] ** 2))
         return cls(mean, np.where(spread > 1e-8 * (np.abs(mean) + 1e-8), spread, np.inf))
 
     def __call__(self, rows: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import curves
-from .inputs import Scaler, logarithmic
+from .inputs import STRUCTURE, Scaler, logarithmic
 from .samples import FloatArray, Sample, State
 
 TARGETS = curves.COLUMNS + curves.SPECIES
@@ -136,7 +136,7 @@ class GaussianProcess(CurveModel):
         scaler = Scaler.of(rows)
         self.mean, self.scale = scaler.mean, scaler.scale
         z = scaler(rows)
-        _, size, axes = np.linalg.svd(z[:, :300], full_matrices=False)
+        _, size, axes = np.linalg.svd(z[:, :STRUCTURE], full_matrices=False)
         self.axes = axes[: _components(size, MOST_STRUCTURE)]
         inner = Scaler.of(self._inner(z))
         self.inner_mean, self.inner_scale = inner.mean, inner.scale
@@ -158,7 +158,7 @@ class GaussianProcess(CurveModel):
         self._processes = fitted
 
     def _inner(self, z: FloatArray) -> FloatArray:
-        return np.hstack([z[:, :300] @ self.axes.T, z[:, 300:]])
+        return np.hstack([z[:, :STRUCTURE] @ self.axes.T, z[:, STRUCTURE:]])
 
     def _used(self, inner: FloatArray) -> FloatArray:
         return inner[:, np.isfinite(self.inner_scale)]

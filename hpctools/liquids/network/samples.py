@@ -188,6 +188,6 @@ def by_potential(samples: Sequence[Sample], trained: str, seed: int, share: floa
     own = sorted({s.state.key for s in samples if s.state.potential == trained})
     others = {s.state.key for s in samples if s.state.potential != trained}
     left_out = _without_some(own, share, seed)
-    if len(own) - len(left_out) < 2 or not others:
+    if len(own) - len(left_out) < 3 or not others:
         return None
     return Split(_rows(samples, set(own) - left_out), _rows(samples, others))

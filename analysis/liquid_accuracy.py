@@ -1,0 +1,55 @@
+"""Predictions for states held out: R² and RMSE against T/T_mct (Ciarella et al. 2023, figure 3).
+
+    python -m hpctools.liquids trials --transfers states --out results/liquid_trials
+    python analysis/liquid_accuracy.py results/liquid_trials --out results/liquid_accuracy.png
+    python analysis/liquid_accuracy.py results/liquid_trials --models mlp mlp/zeroed gp gp/zeroed
+
+R² with the mean of the truth, over all times and states of a bin in T/T_mct; the same for each species on F/F(0); the
+error of log₁₀ τ_α of A. Error bars: standard errors over splits and seeds. Inset: a state of the coldest bin below
+0.62 T_mct, or of the coldest there is, by the first model. Values below -0.5 are drawn there.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import figures
+from liquid_bins import BINS, PANELS, chosen, curve, draw, dress, inset, inside, load, merits, number, title
+
+MODELS = ("mlp", "mlp/zeroed", "gp", "gp/zeroed", "gp/mct", "monotone", "nearest")
+
+
+def main() -> None:
+    """Read the command line, print the table, write the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", help="of `python -m hpctools.liquids trials`")
+    parser.add_argument("--models", nargs="+", default=MODELS, help="MODEL or MODEL/INPUTS, those that were tried")
+    parser.add_argument("--out", default="liquid_accuracy.png", help="figure, by suffix .png, .pdf or .svg")
+    given = parser.parse_args()
+    out = figures.check_output(given.out)
+    trials = load(given.folder, ["states"])["states"]
+    names = chosen(trials, given.models)
+    plt = figures.pyplot()
+    figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
+    for axis, (merit, words) in zip(axes.flat, PANELS):
+        for name in names:
+            draw(axis, *curve(trials[name], merit), merit, label=title(name), lw=1)
+        dress(axis, merit, words)
+    axes[0, 0].legend(fontsize=6.5, loc="lower right")
+    first = [one for found in trials[names[0]].values() for one in found]
+    cold = inside(first, 0.0, 0.62) or inside(first, 0.0, min(one.relative for one in first) + 1e-6)
+    inset(axes[0, 0], cold, (0.08, 0.12, 0.34, 0.3))
+    rows = []
+    for low, high in BINS:
+        for name in names:
+            found = merits(trials[name], low, high)
+            if found["states"][0] > 0:
+                rows.append([f"{low:g} … {high:g}", title(name), f"{found['states'][0]:.0f}",
+                             *(number(*found[merit]) for merit, _ in PANELS)])
+    print(figures.markdown(["T/T_mct", "model", "states", "R²", "RMSE", "R² A", "R² B", "RMSE A", "Δlog τ A"], rows,
+                           left=(0, 1)))
+    figures.save(figure, out)
+
+
+if __name__ == "__main__":
+    figures.run(main)

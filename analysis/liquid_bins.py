@@ -1,0 +1,103 @@
+"""What the scripts on the networks of liquids share: bins in T/T_mct, figures of merit in them, panels, insets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from figures import AnalysisError
+
+from hpctools.liquids.network import metrics
+from hpctools.liquids.network.metrics import Prediction
+from hpctools.liquids.network.trials import LABELS, read_all
+
+EDGES = (0.25, 0.35, 0.45, 0.62, 0.75, 0.85, 0.95, 1.05, 1.2, 1.45, 1.8, 2.5, 4.0, 50.0)
+"""Of the bins: 0.3, 0.4, 0.5 … 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.3, 1.6, 2, 3, 5 as the library has them."""
+BINS = tuple(pairwise(EDGES))
+Repeats = dict[int, list[Prediction]]  # predictions by repeat
+PANELS = (("r2", "$R^2$"), ("rmse", "RMSE of $F$"), ("r2_A", "$R^2$ of $F/F(0)$, A"), ("r2_B", "$R^2$ of $F/F(0)$, B"),
+          ("rmse_A", "RMSE of $F/F(0)$, A"), ("log_tau_A", r"$|\Delta\log_{10}\tau_\alpha|$, A"))  # fmt: skip
+LEAST_R2 = -0.5  # of an axis: below, a model is useless
+
+
+def load(folder: str, transfers: Sequence[str] = ()) -> dict[str, dict[str, Repeats]]:
+    """Trials by transfer and label; raises AnalysisError where those transfers are not there."""
+    found = read_all(folder)
+    if transfers and not any(name in found for name in transfers):
+        raise AnalysisError(f"{folder}: trials of {', '.join(found)}, none of {', '.join(transfers)}; make them with "
+                            f"python -m hpctools.liquids trials --out {folder}")
+    return found
+
+
+def chosen(found: dict[str, Repeats], wanted: Sequence[str]) -> list[str]:
+    """Those of the wanted models that were tried."""
+    models = [name for name in wanted if name in found]
+    if not models:
+        raise AnalysisError(f"none of {', '.join(wanted)} was tried; found {', '.join(found)}")
+    return models
+
+
+def title(name: str) -> str:
+    """A model for people."""
+    return LABELS.get(name, name)
+
+
+def inside(found: Sequence[Prediction], low: float, high: float) -> list[Prediction]:
+    """Those with low ≤ T/T_mct < high."""
+    return [one for one in found if low <= one.relative < high]
+
+
+def merits(repeats: Repeats, low: float = 0.0, high: float = np.inf) -> dict[str, tuple[float, float]]:
+    """Mean and standard error over the repeats of all figures of merit of a range in T/T_mct."""
+    rows = [metrics.of(inside(found, low, high)) for found in repeats.values()]
+    return metrics.over_repeats([row for row in rows if row["states"]] or rows[:1])
+
+
+def number(value: float, error: float, digits: int = 3) -> str:
+    """A value with its error, for a table; the error of one repeat is not known."""
+    form = f".{digits}f" if abs(value) < 100 else ".3g"
+    return f"{value:{form}} ± {error:{form}}" if np.isfinite(error) else f"{value:{form}}"
+
+
+def curve(repeats: Repeats, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A figure of merit against T/T_mct: mean T/T_mct of the bins, values, standard errors; empty bins left out."""
+    x, y, e = [], [], []
+    for low, high in BINS:
+        if here := [one.relative for found in repeats.values() for one in inside(found, low, high)]:
+            value, error = merits(repeats, low, high)[name]
+            x.append(float(np.mean(here)))
+            y.append(value)
+            e.append(error)
+    return np.array(x), np.array(y), np.array(e)
+
+
+def draw(axes: Any, x: np.ndarray, y: np.ndarray, e: np.ndarray, name: str, **style: Any) -> None:
+    """A curve with error bars; R² is cut off below."""
+    shown = np.maximum(y, LEAST_R2) if name.startswith("r2") else y
+    axes.errorbar(x, shown, np.nan_to_num(e), marker="o", ms=3, capsize=2, **style)
+
+
+def dress(axes: Any, name: str, label: str) -> None:
+    """Scales and names of a panel."""
+    axes.set(xscale="log", xlabel=r"$T/T_\mathrm{mct}$", ylabel=label)
+    axes.set_xticks([0.3, 0.5, 1, 2, 5], labels=["0.3", "0.5", "1", "2", "5"])
+    axes.axvline(1, color="0.7", lw=0.8)
+    if name.startswith("r2"):
+        axes.set_ylim(LEAST_R2 - 0.03, 1.03)
+
+
+def inset(axes: Any, found: Sequence[Prediction], place: tuple[float, float, float, float]) -> None:
+    """F/F(0) of A, simulated and predicted, of the state with the middle R² of those given."""
+    if not found:
+        return
+    scores = [metrics.r_squared(one.truth, one.F) for one in found]
+    one = found[int(np.argsort(scores)[len(scores) // 2])]
+    small = axes.inset_axes(place)
+    small.plot(one.times, one.truth[:, 0] / one.initial[0], "k.", ms=2)
+    small.plot(one.times, one.F[:, 0] / one.initial[0], "C3", lw=1)
+    small.set(xscale="log", ylim=(-0.05, 1.08), xticks=[], yticks=[])
+    small.grid(False)
+    small.set_title(f"{one.potential} ρ={one.density:g}, {one.relative:.2g} $T_\\mathrm{{mct}}$\n"
+                    f"$R^2$ = {metrics.r_squared(one.truth, one.F):.2f}", fontsize=5.5, pad=2)
