@@ -83,6 +83,7 @@ def dress(axes: Any, name: str, label: str) -> None:
     """Scales and names of a panel."""
     axes.set(xscale="log", xlabel=r"$T/T_\mathrm{mct}$", ylabel=label)
     axes.set_xticks([0.3, 0.5, 1, 2, 5], labels=["0.3", "0.5", "1", "2", "5"])
+    axes.set_xticks([], minor=True)
     axes.axvline(1, color="0.7", lw=0.8)
     if name.startswith("r2"):
         axes.set_ylim(LEAST_R2 - 0.03, 1.03)

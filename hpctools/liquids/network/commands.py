@@ -73,8 +73,9 @@ def train_command(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         job = config.from_arguments(TrainJob, given, given.config)
-        ranks = world.World()
-        if job.model in NETWORKS and not given.dry_run:
+        if job.model not in NETWORKS:
+            ranks = world.start()
+        else:
             try:
                 from hpctools.training import start
             except ImportError as error:

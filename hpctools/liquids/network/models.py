@@ -17,7 +17,7 @@ import numpy as np
 from hpctools import weights
 
 from .bands import Band, band, factor, scores
-from .samples import FloatArray, Sample, SampleError, State, fingerprint, folds, states
+from .samples import FloatArray, Sample, State, fingerprint, folds, states
 from .settings import NETWORKS, PLACES, TrainJob
 
 PARTS = 5  # of the states, for the calibration of regressions
@@ -170,9 +170,3 @@ def load(path: str | Path) -> Trained:
     config = {**stored.config, "structures": arrays.pop("structures"), "provenance": stored.provenance}
     model.restore(arrays)
     return Trained(model, float(stored.config["z"]), config)
-
-
-def check_inputs(job: TrainJob) -> None:
-    """Raise SampleError for a model with inputs that it cannot have."""
-    if job.model == "nearest" and job.inputs not in ("full", "zeroed"):
-        raise SampleError(f"model nearest looks at T, ρ and the potential alone; inputs {job.inputs!r} have no meaning")

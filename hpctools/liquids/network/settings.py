@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpctools.config import setting
-from hpctools.training_settings import Settings
+from hpctools.training_settings import Settings, TrainingError
 
 NETWORKS = ("mlp", "monotone")
 REGRESSIONS = ("nearest", "ridge", "gp")
@@ -47,10 +47,30 @@ class TrainJob(Settings):
     )  # fmt: skip
     validation_epochs: int = setting(5, "validate after every n-th epoch, and after the last")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model == "nearest" and self.inputs not in ("full", "zeroed"):
+            raise TrainingError(f"model nearest looks at T, ρ and the potential alone; inputs {self.inputs!r} have no "
+                                "meaning")
+        if not (self.steps >= 0 and 0 <= self.held_out < 1):
+            raise TrainingError(f"steps {self.steps}, held_out {self.held_out:g}; expected 0 or more, and from 0 to "
+                                "below 1")
+
     @property
     def folder(self) -> str:
         """Of the results."""
         return self.out or f"runs/liquid-{self.model}-{self.inputs}"
+
+
+def parsed(name: str) -> tuple[str, str]:
+    """Model and inputs of MODEL or MODEL/INPUTS. Raises TrainingError."""
+    model, _, inputs = name.partition("/")
+    inputs = inputs or "full"
+    if model not in MODELS or inputs not in INPUTS:
+        raise TrainingError(f"model {name!r}; expected MODEL or MODEL/INPUTS with a model of {', '.join(MODELS)} and "
+                            f"inputs of {', '.join(INPUTS)}")
+    TrainJob(model=model, inputs=inputs)
+    return model, inputs
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ FILE = "liquid.npz"
 
 def samples_of(job: TrainJob, world: World) -> list[Sample]:
     """The samples that a job learns from. Collective: rank 0 asks the theory, where it is wanted."""
-    models.check_inputs(job)
     found = usable(Library.load(*job.data))
     if job.inputs == "mct":
         path = Path(job.mct_cache or f"{job.folder}/mct.npz")

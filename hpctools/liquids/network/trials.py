@@ -28,7 +28,7 @@ from ..library import Library
 from . import metrics, models, theory
 from .metrics import Prediction
 from .samples import Sample, SampleError, Split, by_potential, by_temperature, fingerprint, folds, permuted, usable
-from .settings import INPUTS, MODELS, NETWORKS, Plan, TrainJob
+from .settings import NETWORKS, Plan, TrainJob, parsed
 
 MARK = "trials.json"
 KIND = "liquid trial"
@@ -60,23 +60,7 @@ class Trial:
     @property
     def label(self) -> str:
         """MODEL or MODEL/INPUTS."""
-        return label(self.model, self.inputs)
-
-
-def label(model: str, inputs: str) -> str:
-    """MODEL or MODEL/INPUTS."""
-    return model if inputs == "full" else f"{model}/{inputs}"
-
-
-def parsed(name: str) -> tuple[str, str]:
-    """Model and inputs of a label. Raises SampleError."""
-    model, _, inputs = name.partition("/")
-    inputs = inputs or "full"
-    if model not in MODELS or inputs not in INPUTS:
-        raise SampleError(f"model {name!r}; expected MODEL or MODEL/INPUTS with a model of {', '.join(MODELS)} and "
-                          f"inputs of {', '.join(INPUTS)}")
-    models.check_inputs(TrainJob(model=model, inputs=inputs))
-    return model, inputs
+        return self.model if self.inputs == "full" else f"{self.model}/{self.inputs}"
 
 
 def splits(plan: Plan, samples: Sequence[Sample], seed: int) -> Iterator[tuple[str, int, Split]]:
