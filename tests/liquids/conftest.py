@@ -90,3 +90,25 @@ def liquid() -> tuple[list[np.ndarray], np.ndarray, float]:
         frames.append(engine.numpy.extract_atom("x")[:1200][order])
     engine.close()
     return frames, np.array([0, 960, 1200]), 10.0
+
+
+@pytest.fixture(scope="session")
+def record_folder(tmp_path_factory) -> Path:
+    """Links to shipped records: those of the validation, and some of the library, from warm to cold; 12 at most."""
+    shipped = Path(__file__).parents[2] / "hpctools/data/liquids"
+    paths = sorted(shipped.glob("validation/*-rho1.2-*-seed1.h5"))
+    others = sorted(path for path in shipped.glob("library/*-seed1.h5") if path.name not in {p.name for p in paths})
+    paths += [others[i] for i in np.unique(np.linspace(0, len(others) - 1, min(6, len(others))).astype(int))]
+    folder = tmp_path_factory.mktemp("records")
+    for path in paths[:12]:
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples(record_folder):
+    """What is learned from these records."""
+    from hpctools.liquids.library import Library
+    from hpctools.liquids.network.samples import usable
+
+    return usable(Library.load(record_folder))

@@ -1,9 +1,10 @@
 """Bands that hold what they promise: widths are set on states that the model has not seen.
 
-A prediction is the mean of the model's draws, its raw width the standard deviation σ of them and a floor. The factor z
-is the quantile of |error|/width over states left out (split and cross-conformal prediction: Vovk, Gammerman & Shafer,
-Algorithmic Learning in a Random World, 2005; Lei et al., J. Am. Stat. Assoc. 113 (2018) 1094). Points of a curve are
-not independent; each state counts the same, and coverage is reported by state.
+A prediction is the median of the model's draws, which falls with t as each of them does; its raw width is the standard
+deviation σ of them and a floor. The factor z is the quantile of |error|/width over states left out (split and
+cross-conformal prediction: Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005; Lei et al., J. Am.
+Stat. Assoc. 113 (2018) 1094). Points of a curve are not independent; each state counts the same, and coverage is
+reported by state.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def raw_width(draws: FloatArray, initial: FloatArray) -> FloatArray:
 
 def band(draws: FloatArray, initial: FloatArray, z: float) -> Band:
     """The band of draws (draws, n, 2), where `initial` (2,) is the predicted F(0). F lies between 0 and F(0)."""
-    mean, width = draws.mean(0), z * raw_width(draws, initial)
+    middle, width = np.median(draws, axis=0), z * raw_width(draws, initial)
     top = initial * (1 + z * FLOOR)
-    return Band(mean, np.clip(mean - width, -z * FLOOR * initial, top), np.clip(mean + width, 0, top), initial)
+    return Band(middle, np.clip(middle - width, -z * FLOOR * initial, top), np.clip(middle + width, 0, top), initial)
 
 
 def scores(predict: Callable[[Sample], tuple[FloatArray, FloatArray]], samples: Sequence[Sample]) -> list[FloatArray]:
@@ -47,7 +48,7 @@ def scores(predict: Callable[[Sample], tuple[FloatArray, FloatArray]], samples: 
     found = []
     for sample in samples:
         draws, initial = predict(sample)
-        found.append((np.abs(sample.F - draws.mean(0)) / raw_width(draws, initial)).ravel())
+        found.append((np.abs(sample.F - np.median(draws, axis=0)) / raw_width(draws, initial)).ravel())
     return found
 
 

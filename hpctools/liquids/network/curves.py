@@ -25,9 +25,9 @@ from .samples import FloatArray, Sample, State
 
 DELAY = 0.15  # δ in reduced time
 RATES = np.concatenate([[0.0], np.logspace(-7, np.log10(200.0), 55)])
-Y = np.linspace(-5.0, 1.5, 40)
+Y = np.linspace(-5.0, 1.5, 60)
 LEVELS = np.exp(-np.exp(Y))
-"""(40,) from 0.993 to 0.011."""
+"""(60,) from 0.993 to 0.011."""
 SPECIES = 2
 COLUMNS = SPECIES * len(Y)
 
@@ -63,7 +63,7 @@ def fit_modes(sample: Sample) -> FloatArray:
 
 
 def levels_of(sample: Sample) -> tuple[FloatArray, FloatArray]:
-    """x (80,) of A and B, NaN for levels below the end of the run, and the least they can be (80,)."""
+    """x (120,) of A and B, NaN for levels below the end of the run, and the least they can be (120,)."""
     s_end = float(delayed(sample.times[-1:], sample.state)[0])
     s = np.geomspace(1e-4, 1.0001 * s_end, 4000)
     columns = []
@@ -76,7 +76,7 @@ def levels_of(sample: Sample) -> tuple[FloatArray, FloatArray]:
 
 
 def imputed(x: FloatArray, least: FloatArray, rank: int = 3, rounds: int = 100) -> FloatArray:
-    """x (n, 80) without gaps: a low-rank matrix through what is known, but nowhere below `least` (n, 80).
+    """x (n, 120) without gaps: a low-rank matrix through what is known, but nowhere below `least` (n, 120).
 
     Alternating projections (Mazumder, Hastie & Tibshirani, J. Mach. Learn. Res. 11 (2010) 2287, with a fixed rank).
     """
@@ -94,14 +94,14 @@ def imputed(x: FloatArray, least: FloatArray, rank: int = 3, rounds: int = 100) 
 
 
 def ascending(x: FloatArray) -> FloatArray:
-    """x (…, 80) with each species' times in order, at least 10⁻⁶ apart."""
+    """x (…, 120) with each species' times in order, at least 10⁻⁶ apart."""
     parts = np.asarray(x).reshape(*np.shape(x)[:-1], SPECIES, len(Y))
     steps = 1e-6 * np.arange(len(Y))
     return (np.maximum.accumulate(parts - steps, axis=-1) + steps).reshape(np.shape(x))
 
 
 def evaluate(x: FloatArray, times: FloatArray, state: State) -> FloatArray:
-    """f (draws, n, 2) at times (n,) in τ_LJ of curves x (draws, 80). It falls with t by construction; f(0) = 1."""
+    """f (draws, n, 2) at times (n,) in τ_LJ of curves x (draws, 120). It falls with t by construction; f(0) = 1."""
     parts = ascending(x).reshape(len(x), SPECIES, len(Y))
     with np.errstate(divide="ignore"):
         at = np.log(delayed(times, state))
@@ -139,6 +139,6 @@ def relaxation_time(times: FloatArray, f: FloatArray) -> FloatArray:
 
 
 def table(samples: Sequence[Sample]) -> FloatArray:
-    """(n, 80) curves of samples without gaps."""
+    """(n, 120) curves of samples without gaps."""
     rows = [levels_of(sample) for sample in samples]
     return imputed(np.array([x for x, _ in rows]), np.array([least for _, least in rows]))

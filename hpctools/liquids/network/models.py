@@ -60,7 +60,7 @@ def make(job: TrainJob) -> Model:
 def draws(model: Model, state: State, times: FloatArray) -> tuple[FloatArray, FloatArray]:
     """F (draws, n, 2), and F(0) (2,)."""
     found = model.predict(state, np.concatenate([[BEGINNING], times]))
-    return found[:, 1:], found[:, 0].mean(0)
+    return found[:, 1:], np.median(found[:, 0], axis=0)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Models of few numbers: the nearest state, ridge regression, principal components with Gaussian processes.
 
-Each gives, for a state, curves of curves.py: x (80,) of both species and ln F(0) (2,), as several draws whose spread is
-the uncertainty: that of the model itself (Gaussian process), and residuals of states that it had not seen (the others),
-of which the median stays the prediction.
+Each gives, for a state, curves of curves.py: x (120,) of both species and ln F(0) (2,), as several draws whose spread
+is the uncertainty: that of the model itself (Gaussian process), or residuals of states that it had not seen, with both
+signs (the others).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_STRUCTURE, MOST_CURVE = 8, 6  # principal components of the inputs S(k) and
 
 
 def targets(samples: Sequence[Sample]) -> FloatArray:
-    """(n, 82) x of both species, ln F(0)."""
+    """(n, 122) x of both species, ln F(0)."""
     return np.hstack([curves.table(samples), np.log([sample.initial for sample in samples])])
 
 
@@ -41,11 +41,11 @@ class CurveModel:
         self.fit_rows(logarithmic([s.state for s in samples], self.kind), targets(samples), seed)
 
     def fit_rows(self, rows: FloatArray, wanted: FloatArray, seed: int) -> None:
-        """Learn targets (n, 82) from inputs (n, inputs)."""
+        """Learn targets (n, 122) from inputs (n, inputs)."""
         raise NotImplementedError
 
     def draws(self, rows: FloatArray) -> FloatArray:
-        """(draws, n, 82) of inputs (n, inputs)."""
+        """(draws, n, 122) of inputs (n, inputs)."""
         raise NotImplementedError
 
     def predict(self, state: State, times: FloatArray) -> FloatArray:
@@ -65,7 +65,7 @@ class CurveModel:
 
 
 def with_residuals(predicted: FloatArray, residuals: FloatArray) -> FloatArray:
-    """Draws (DRAWS, n, 82): the prediction and residuals of other states with both signs."""
+    """Draws (DRAWS, n, 122): the prediction and residuals of other states with both signs."""
     rows = np.linspace(0, len(residuals) - 1, min(DRAWS // 2, len(residuals))).astype(int)
     both = np.concatenate([residuals[rows], -residuals[rows]])
     return np.asarray(predicted[None] + both[:, None])
@@ -161,7 +161,8 @@ class GaussianProcess(CurveModel):
         return np.hstack([z[:, :STRUCTURE] @ self.axes.T, z[:, STRUCTURE:]])
 
     def _used(self, inner: FloatArray) -> FloatArray:
-        return inner[:, np.isfinite(self.inner_scale)]
+        used = inner[:, np.isfinite(self.inner_scale)]
+        return used if used.shape[1] else np.zeros((len(inner), 1))  # alike in all inputs: their mean
 
     def restore(self, arrays: dict[str, Any]) -> None:
         super().restore(arrays)

@@ -101,9 +101,9 @@ def _checked(path: Path, table: dict[str, FloatArray]) -> FloatArray:
                              f"{k.max(initial=-np.inf):g}; {expected}. {advice}")
     order = np.argsort(k)
     off = np.abs(k[order] - PAPER_GRID)
-    if not off.max() <= TOLERANCE:
-        worst = int(np.nanargmax(off))
-        raise StructureError(f"{path}: wave number {worst + 1} is {k[order][worst]:g}, expected {PAPER_GRID[worst]:g}; "
+    if len(wrong := np.flatnonzero(~(off <= TOLERANCE))):
+        i = wrong[0]
+        raise StructureError(f"{path}: wave number {i + 1} is {k[order][i]:g}, expected {PAPER_GRID[i]:g}; "
                              f"{expected}. {advice}")
     return np.stack([table[name][order] for name in COLUMNS[1:]], axis=1)
 

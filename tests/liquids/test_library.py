@@ -1,0 +1,97 @@
+"""Verdicts on records and the position of the main peak: real records, and the same with one thing changed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hpctools.liquids.library import AFTER, BEFORE, Library, LibraryError, judge, peak_of
+from hpctools.liquids.record import Record
+
+
+@pytest.fixture(scope="module")
+def record(record_folder):
+    return Record.load(record_folder / "LJ-rho1.2-T1-seed1.h5")
+
+
+def with_attributes(record, **changed):
+    return replace(record, attributes={**record.attributes, **changed})
+
+
+def slowest(record):
+    return float(np.max(record.relaxation_at(7.25)[0]))
+
+
+def test_a_liquid_in_equilibrium(record):
+    found = judge(record)
+    assert found.equilibrated and found.usable and not found.glass and not found.crystal and found.reasons == ()
+
+
+def test_equilibration_counts_relaxation_times(record):
+    tau = slowest(record)
+    short = judge(with_attributes(record, equilibration_time=0.99 * BEFORE * tau))
+    assert not short.equilibrated and not short.usable and "equilibrated for 9.9" in short.reasons[0]
+    assert judge(with_attributes(record, equilibration_time=1.01 * BEFORE * tau)).equilibrated
+
+
+def test_production_counts_relaxation_times(record):
+    tau = slowest(record)
+    short = judge(with_attributes(record, duration=0.99 * AFTER * tau))
+    assert not short.equilibrated and not short.usable and "production of 39.6" in short.reasons[0]
+    assert judge(with_attributes(record, duration=1.01 * AFTER * tau)).equilibrated
+
+
+def test_ageing(record):
+    ages = judge(with_attributes(record, ageing_chi_square=9.0, ageing_points=20))
+    assert not ages.equilibrated and not ages.usable and "halves" in ages.reasons[0]
+    assert judge(with_attributes(record, ageing_chi_square=np.nan, ageing_points=0)).equilibrated
+
+
+def test_a_quenched_glass_is_kept_as_one(record):
+    found = judge(with_attributes(record, protocol="glass"))
+    assert found.glass and found.usable and not found.equilibrated and found.reasons == ("quenched",)
+
+
+def test_what_does_not_relax_is_a_glass(record):
+    found = judge(replace(record, self_scattering=np.maximum(record.self_scattering, 0.6)))
+    assert found.glass and found.usable and not found.equilibrated
+    assert "does not relax" in " ".join(found.reasons)
+
+
+@pytest.mark.parametrize("protocol", ["liquid", "glass"])
+def test_a_crystal_is_used_for_nothing(record, protocol):
+    order = record.bond_order.copy()
+    order[1, 2] = 0.9  # in one configuration of the run
+    found = judge(with_attributes(replace(record, bond_order=order), protocol=protocol))
+    assert found.crystal and not found.usable and not found.equilibrated
+
+
+def test_peak_of_a_parabola(record):
+    top = 7.11
+    k = record.shell_k
+    parabola = np.where(np.isnan(k), 0, 2.4 - 1.3 * (np.nan_to_num(k) - top) ** 2)
+    exact = replace(record, structure_factor=np.repeat(parabola[:, None], 3, axis=1),
+                    structure_factor_error=np.full((len(k), 3), 0.01))
+    position, error = peak_of(exact)
+    assert position == pytest.approx(top, abs=1e-9)
+    assert 0 < error < 0.02
+
+
+def test_smoothed_peaks_agree_with_their_own(record_folder):
+    library = Library.load(record_folder)
+    for entry in library.entries:
+        own, error = peak_of(entry.record)
+        assert abs(entry.k_peak - own) < max(5 * error, 0.03), entry.state
+    order = [(e.potential, e.density, e.temperature) for e in library.entries]
+    assert order == sorted(order)
+
+
+def test_a_shift_of_k_peak_with_temperature(record_folder):
+    """On cooling at fixed density particles come closer to the bottom of the well: k_p of LJ falls at ρ = 1.2."""
+    found = {e.temperature: e.k_peak for e in Library.load(record_folder).entries if e.state[:2] == ("LJ", 1.2)}
+    assert found[0.8] < found[2.0]
+
+
+def test_no_records(tmp_path):
+    with pytest.raises(LibraryError, match="no records"):
+        Library.load(tmp_path)

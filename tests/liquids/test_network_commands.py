@@ -1,0 +1,207 @@
+"""train, predict and trials as a user runs them: files, warnings, errors of one line."""
+
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from hpctools.liquids.__main__ import main
+from hpctools.liquids.network import metrics, theory, trials
+from hpctools.liquids.network.samples import State
+from hpctools.liquids.structure import PAPER_GRID
+
+
+@pytest.fixture(scope="module")
+def network(record_folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("gp")
+    assert main(["train", "--model", "gp", "--data", str(record_folder), "--out", str(out)]) == 0
+    return str(out / "liquid.npz")
+
+
+@pytest.fixture
+def table(samples):
+    """Columns of a user's file, from a real liquid."""
+    one = next(s for s in samples if s.state.key == ("LJ", 1.2, 1.0))
+    return {"k": PAPER_GRID.copy(), **{name: one.state.S[:, a].copy() for a, name in
+                                       enumerate(("S_AA", "S_AB", "S_BB"))}}
+
+
+def write_csv(path, table):
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        file.write("# from elsewhere\n")
+        writer.writerow(table)
+        writer.writerows(zip(*table.values()))
+    return str(path)
+
+
+def predict(network, path, *further):
+    return main(["predict", "--structure", str(path), "--network", network, "--temperature", "1.0", "--density", "1.2",
+                 *map(str, further)])
+
+
+def test_prediction_from_csv(network, table, samples, tmp_path, capsys):
+    out = tmp_path / "deep/answer"
+    assert predict(network, write_csv(tmp_path / "S.csv", table), "--out", out) == 0
+    text = capsys.readouterr().out
+    assert "τ_α A" in text and "warning" not in text
+    with open(f"{out}.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    t, F, low, high = (np.array([float(row[name]) for row in rows]) for name in ("t", "F_A", "F_A_low", "F_A_high"))
+    assert np.all(np.diff(t) > 0) and np.all((low <= F) & (F <= high)) and np.all(np.diff(F) <= 1e-9)
+    one = next(s for s in samples if s.state.key == ("LJ", 1.2, 1.0))
+    truth = np.interp(np.log(one.times), np.log(t), F)
+    assert np.abs(truth - one.F[:, 0])[one.times > 0.01].max() < 0.15 * one.initial[0]
+    head = json.loads((tmp_path / "deep/answer.json").read_text())
+    assert head["tau"]["A"]["low"] <= head["tau"]["A"]["value"] <= head["tau"]["A"]["high"]
+    assert head["tau"]["A"]["value"] == pytest.approx(one.tau[0], rel=0.25)
+    assert head["warnings"] == [] and head["model"]["inputs"] == "full" and head["provenance"]["arguments"]
+    assert (tmp_path / "deep/answer.png").stat().st_size > 10_000
+
+
+def test_hdf5_record_and_csv_agree(network, table, record_folder, tmp_path):
+    with h5py.File(tmp_path / "S.h5", "w") as file:
+        for name, column in table.items():
+            file[name] = column
+    answers = []
+    for name, words in (("S.h5", ()), ("S.csv", ()), ("record", ())):
+        path = {"S.h5": tmp_path / "S.h5", "S.csv": write_csv(tmp_path / "S.csv", table),
+                "record": record_folder / "LJ-rho1.2-T1-seed1.h5"}[name]
+        assert predict(network, path, "--out", tmp_path / name, "--no-figure", *words) == 0
+        answers.append((tmp_path / f"{name}.csv").read_text())
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_a_record_knows_its_state(network, record_folder, tmp_path, capsys):
+    assert main(["predict", "--structure", str(record_folder / "WCA-rho1.2-T1-seed1.h5"), "--network", network,
+                 "--out", str(tmp_path / "a"), "--no-figure"]) == 0
+    assert "WCA ρ = 1.2, T = 1" in capsys.readouterr().out
+
+
+def test_a_state_outside_is_a_warning_that_is_stored(network, table, tmp_path, capsys):
+    table["S_AA"][:30] *= 1.5
+    path = write_csv(tmp_path / "S.csv", table)
+    assert main(["predict", "--structure", path, "--network", network, "--temperature", "100", "--density", "0.9",
+                 "--t-max", "1e9", "--out", str(tmp_path / "a"), "--no-figure"]) == 0
+    text = capsys.readouterr().out
+    found = json.loads((tmp_path / "a.json").read_text())["warnings"]
+    for words in ("temperature 100 is outside", "density 0.9 is outside", "S(k) is unlike", "times up to 1e+09"):
+        assert words in text and any(words in one for one in found), words
+
+
+def fails(capsys, code, network, path, *words):
+    assert predict(network, path, "--out", "/nowhere/x") == code
+    text = capsys.readouterr().err
+    assert text.startswith("error: ") and text.count("\n") == 1
+    for word in words:
+        assert word in text, text
+
+
+def test_wrong_files_get_one_line(network, table, tmp_path, capsys):
+    def changed(**columns):
+        return write_csv(tmp_path / "S.csv", {name: column for name, column in {**table, **columns}.items()
+                                              if column is not None})
+
+    fails(capsys, 1, network, changed(S_AB=None), "lacks S_AB", "All three")
+    fails(capsys, 1, network, changed(k=PAPER_GRID + 0.1), "wave number 1 is 0.3, expected 0.2", "Interpolate")
+    short = {name: column[:50] for name, column in table.items()}
+    fails(capsys, 1, network, write_csv(tmp_path / "S.csv", short), "50 wave numbers", "expected 100")
+    fails(capsys, 1, network, changed(S_BB=table["S_BB"] * np.nan), "no numbers")
+    fails(capsys, 1, network, changed(S_AA=table["S_AA"] / 0.8), "tends to", "expected 0.8")
+    fails(capsys, 1, network, changed(S_AB=table["S_AB"] + 3), "positive for any mixture")
+    fails(capsys, 1, network, tmp_path / "none.csv", "no such file")
+    (tmp_path / "S.csv").write_bytes(b"\xff\xfe\x00")
+    fails(capsys, 1, network, tmp_path / "S.csv", "neither CSV nor HDF5")
+    (tmp_path / "S.csv").write_text("k,S_AA,S_AB,S_BB\n1,2,3\n")
+    fails(capsys, 1, network, tmp_path / "S.csv", "no number in each column")
+    fails(capsys, 1, str(tmp_path / "none.npz"), changed(), "no such file")
+    assert main(["predict", "--structure", changed(), "--network", network]) == 2
+    assert "does not tell its temperature" in capsys.readouterr().err
+    with h5py.File(tmp_path / "S.h5", "w") as file:
+        file["k"] = PAPER_GRID
+    fails(capsys, 1, network, tmp_path / "S.h5", "lacks S_AA, S_AB, S_BB")
+
+
+def test_train_refuses_what_makes_no_sense(record_folder, tmp_path, capsys):
+    assert main(["train", "--model", "nearest", "--inputs", "structure"]) == 2
+    assert "no meaning" in capsys.readouterr().err
+    assert main(["train", "--model", "ridge", "--data", str(tmp_path)]) == 1
+    assert "no records" in capsys.readouterr().err
+
+
+def test_trials_go_on_and_refuse_other_settings(record_folder, tmp_path, capsys):
+    words = ["trials", "--data", str(record_folder), "--out", str(tmp_path), "--models", "nearest", "ridge",
+             "--transfers", "states", "potential", "--repeats", "1", "--parts", "2"]
+    assert main([*words, "--dry-run"]) == 0
+    assert "waiting" in capsys.readouterr().out and not list(tmp_path.glob("*.h5"))
+    assert main(words) == 0
+    products = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.h5")}
+    assert len(products) >= 6
+    assert main(words) == 0
+    assert products == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.h5")}
+    capsys.readouterr()
+    assert main([*words[:-1], "3"]) == 1
+    assert "other records or settings (parts 2, now 3)" in capsys.readouterr().err
+    found = trials.read_all(tmp_path)
+    repeat = found["states"]["ridge"][0]
+    keys = sorted((one.potential, one.density, one.temperature) for one in repeat)
+    assert len(set(keys)) == metrics.of(repeat)["states"] == len(keys)
+    assert {one.potential for one in found["LJ"]["ridge"][0]} == {"WCA"}
+
+
+def test_metrics_of_known_errors():
+    t = np.geomspace(0.1, 10, 5)
+    truth = np.stack([np.array([2.0, 1.5, 1.0, 0.5, 0.0]), np.array([0.2, 0.1, 0.1, 0.0, 0.0])], axis=1)
+    F = truth + np.array([0.1, -0.02])
+
+    def prediction(predicted, tau_predicted):
+        return metrics.Prediction("LJ", 1.2, 1.0, 1.1, False, t, truth, predicted, truth - 0.05, truth + 0.05,
+                                  np.array([2.0, 0.2]), np.array([1.0, 2.0]), np.array(tau_predicted), 1.0)
+
+    found = metrics.of([prediction(F, [10.0, 0.2])])
+    assert found["rmse"] == pytest.approx(np.sqrt((0.1**2 + 0.02**2) / 2))
+    assert found["rmse_A"] == pytest.approx(0.05) and found["rmse_B"] == pytest.approx(0.1)
+    spread = np.sum((truth - truth.mean()) ** 2)
+    assert found["r2"] == pytest.approx(1 - 5 * (0.1**2 + 0.02**2) / spread)
+    assert found["log_tau_A"] == pytest.approx(1) and found["log_tau_B"] == pytest.approx(1)
+    assert found["coverage"] == 1
+    assert metrics.of([prediction(truth, [1.0, 2.0])])["r2"] == 1
+    # no relaxation: the error is at least up to the end of the run
+    assert metrics.of([prediction(F, [np.inf, 2.0])])["log_tau_A"] == pytest.approx(1)
+
+
+def test_distance_to_the_transition_of_mode_coupling_theory():
+    """Zero where `mct.critical_point` finds the transition of hard spheres, positive below, negative above."""
+    from hpctools.liquids import mct
+
+    def structure(packing):
+        S, density = mct.hard_sphere_mixture(PAPER_GRID, packing, (1.0, 0.8), theory.FRACTIONS)
+        return PAPER_GRID, S, density, theory.FRACTIONS
+
+    critical = mct.critical_point(structure, 0.45, 0.58, 1e-4).value
+    found = []
+    for packing in (0.97 * critical, critical, 1.03 * critical):
+        _, S, density, _ = structure(packing)
+        found.append(theory.distance(State("", density, 1.0, np.stack([S[:, 0, 0], S[:, 0, 1], S[:, 1, 1]], axis=1))))
+    assert found[1] == pytest.approx(0, abs=4e-3)
+    assert found[0] > 0.1 > -0.1 > found[2]
+
+
+def test_jobs_are_checked_before_they_are_submitted(tmp_path):
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    def launch(*words):
+        return subprocess.run([sys.executable, "jobs/liquid_train.py", "--runs", str(tmp_path), *words],
+                              cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
+
+    done = launch("--dry-run", "--models", "mlp", "gp/zeroed", "--steps", "20")
+    assert done.returncode == 0 and done.stdout.count("\n") == 2
+    assert f"train --model gp --inputs zeroed --out {tmp_path}/liquid-gp-zeroed --steps 20" in done.stdout
+    for words, expected in ((("--models", "forest"), "model 'forest'"), (("--steps", "-1"), "steps -1"),
+                            (("--out", "x"), "--models and --runs")):
+        done = launch("--dry-run", *words)
+        assert done.returncode == 2 and expected in done.stderr and done.stderr.count("\n") == 1

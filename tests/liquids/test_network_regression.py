@@ -1,0 +1,199 @@
+"""Ridge, Gaussian process and nearest state against closed forms; bands against known coverage; controls; splits."""
+
+import numpy as np
+import pytest
+
+from hpctools.liquids.network import bands, inputs, models, regression
+from hpctools.liquids.network import samples as samples_module
+from hpctools.liquids.network.inputs import Scaler
+from hpctools.liquids.network.settings import TrainJob
+
+N = 40
+
+
+@pytest.fixture(scope="module")
+def table():
+    """(n, 303) inputs and (n, 122) targets which follow them linearly, with noise."""
+    random = np.random.default_rng(3)
+    rows = random.normal(size=(N, 4)) @ random.normal(size=(4, 303))
+    noise = 0.1 * random.normal(size=(N, regression.TARGETS))
+    wanted = 0.05 * rows @ random.normal(size=(303, regression.TARGETS)) + noise
+    return rows, wanted
+
+
+def test_ridge_is_the_closed_form(table):
+    rows, wanted = table
+    model = regression.Ridge()
+    model.fit_rows(rows, wanted, 0)
+    z = Scaler.of(rows)(rows)
+    centred = wanted - wanted.mean(0)
+    exact = np.linalg.solve(z.T @ z + float(model.penalty) * np.eye(303), z.T @ centred)
+    np.testing.assert_allclose(model.weights, exact, atol=1e-8)
+    new = rows[:3] + 0.1
+    expected = wanted.mean(0) + Scaler.of(rows)(new) @ exact
+    np.testing.assert_allclose(model.draws(new).mean(0), expected, atol=1e-8)
+
+
+def test_ridge_leaves_one_out_in_closed_form(table):
+    """The residuals are those of fits without the row, with the penalty and the scale of all."""
+    rows, wanted = table
+    model = regression.Ridge()
+    model.fit_rows(rows, wanted, 0)
+    z = Scaler.of(rows)(rows)
+    for i in (0, 17):
+        rest = np.arange(N) != i
+        x, y = z[rest], wanted[rest]
+        x0, y0 = x.mean(0), y.mean(0)
+        weights = np.linalg.solve((x - x0).T @ (x - x0) + float(model.penalty) * np.eye(303), (x - x0).T @ (y - y0))
+        left_out = wanted[i] - y0 - (z[i] - x0) @ weights
+        np.testing.assert_allclose(model.residuals[i], left_out, atol=2e-6)
+
+
+def test_gaussian_process_is_the_closed_form(table):
+    """Mean and variance by k(x,X) (K + σ²)⁻¹, with the hyperparameters found, of each component of the curves."""
+    rows, wanted = table
+    model = regression.GaussianProcess()
+    model.fit_rows(rows, wanted, 0)
+    x = model.inputs
+    process = model._processes[0]
+    linear, length_scale, noise = process.kernel_.k1.k1, process.kernel_.k1.k2, process.kernel_.k2
+    a, sigma0 = linear.k1.constant_value, linear.k2.sigma_0
+    b, length = length_scale.k1.constant_value, length_scale.k2.length_scale
+
+    def kernel(u, v):
+        square = (((u[:, None] - v[None]) / length) ** 2).sum(2)
+        return a * (u @ v.T + sigma0**2) + b * np.exp(-0.5 * square)
+
+    new = x[:5] + 0.3
+    full = kernel(x, x) + (noise.noise_level + 1e-9) * np.eye(N)
+    mean = kernel(new, x) @ np.linalg.solve(full, model.scores[:, 0])
+    variance = np.diag(kernel(new, new) - kernel(new, x) @ np.linalg.solve(full, kernel(x, new))) + noise.noise_level
+    found, sigma = process.predict(new, return_std=True)
+    np.testing.assert_allclose(found, mean, atol=1e-7)
+    np.testing.assert_allclose(sigma**2, variance, rtol=1e-5)
+
+
+def test_gaussian_process_learns_a_linear_law(table):
+    rows, wanted = table
+    model = regression.GaussianProcess()
+    model.fit_rows(rows[:30], wanted[:30], 0)
+    error = model.draws(rows[30:]).mean(0) - wanted[30:]
+    assert np.sqrt(np.mean(error**2)) < 0.2 * wanted.std()  # the noise is a tenth
+
+
+def test_nearest_state_is_itself(samples):
+    model = regression.Nearest("zeroed")
+    model.fit(samples, 0)
+    for sample in samples:
+        F = np.median(model.predict(sample.state, sample.times), axis=0)
+        if not sample.glass:
+            np.testing.assert_allclose(F / sample.initial, sample.f, atol=0.02)
+
+
+def test_constant_inputs_are_taken_out():
+    rows = np.random.default_rng(0).normal(size=(6, 4))
+    rows[:, 2] = 1.0
+    other = rows[:1].copy()
+    other[0, 2] = 0.0
+    np.testing.assert_array_equal(Scaler.of(rows)(other)[:, 2], 0)
+
+
+def test_wave_numbers_share_a_scale():
+    """Noise at large k stays small beside the peak."""
+    random = np.random.default_rng(0)
+    rows = np.zeros((50, 303))
+    rows[:, 17] = random.normal(size=50)
+    rows[:, 90] = 0.01 * random.normal(size=50)
+    z = Scaler.of(rows)(rows)
+    assert z[:, 90].std() / z[:, 17].std() == pytest.approx(0.01, rel=0.3)
+
+
+def test_controls_are_shown_less(samples):
+    states = [s.state for s in samples]
+    full, zeroed, structure = (inputs.plain(states, kind) for kind in ("full", "zeroed", "structure"))
+    assert np.all(zeroed[:, :300] == 0) and np.all(structure[:, 300:] == 0)
+    np.testing.assert_array_equal(full, zeroed + structure)
+    np.testing.assert_array_equal(full[0, :100], states[0].S[:, 0])
+    with pytest.raises(samples_module.SampleError, match="mode-coupling"):
+        inputs.plain(states, "mct")
+
+
+def test_without_structure_a_model_does_not_see_it(samples):
+    model = regression.GaussianProcess("zeroed")
+    model.fit(samples, 0)
+    one = samples[0]
+    other = samples_module.replace(one.state, S=samples[-1].state.S)
+    np.testing.assert_array_equal(model.predict(one.state, one.times), model.predict(other, one.times))
+
+
+def test_permuted_structures_are_those_of_other_states(samples):
+    found = samples_module.permuted(samples, 1)
+    given = {sample.state.key: sample.state.S for sample in samples}
+    for before, after in zip(samples, found):
+        assert before.state.key == after.state.key
+        np.testing.assert_array_equal(before.F, after.F)
+        assert not np.array_equal(before.state.S, after.state.S)
+        assert any(np.array_equal(after.state.S, S) for S in given.values())
+
+
+def test_splits_are_by_state(samples):
+    tested = []
+    for split in samples_module.folds(samples, 3, 0):
+        train, test = ({samples[i].state.key for i in part} for part in (split.train, split.test))
+        assert not train & test and train | test == set(samples_module.states(samples))
+        tested += sorted(test)
+    assert sorted(tested) == samples_module.states(samples)
+    split = samples_module.by_temperature(samples, 1.0, 0)
+    assert split is not None
+    assert all(samples[i].state.relative_temperature >= 1.0 for i in split.train)
+    cold = {i for i, s in enumerate(samples) if s.state.relative_temperature < 1.0 - 1e-6}
+    assert cold and cold <= set(split.test)
+    split = samples_module.by_potential(samples, "LJ", 0)
+    assert split is not None
+    assert {samples[i].state.potential for i in split.train} == {"LJ"}
+    assert {samples[i].state.potential for i in split.test} == {"WCA"}
+    assert samples_module.by_temperature(samples, 1e3, 0) is None
+
+
+def test_factor_of_a_known_distribution():
+    """|z| of a normal distribution: its 90 % quantile is 1.645; each state counts the same."""
+    random = np.random.default_rng(5)
+    scores = [np.abs(random.standard_normal(200 if i % 2 else 2000)) for i in range(400)]
+    assert bands.factor(scores) == pytest.approx(1.645, abs=0.03)
+    assert bands.factor([np.array([1.0]), np.array([2.0] * 1000)]) == 2.0  # of 2 states, 1.35 > 1
+    with pytest.raises(samples_module.SampleError):
+        bands.factor([])
+
+
+def test_band_of_draws():
+    draws = np.random.default_rng(6).normal(1.0, 0.1, (4000, 3, 2))
+    found = bands.band(draws, np.array([2.0, 2.0]), 1.645)
+    width = 1.645 * np.hypot(0.1, bands.FLOOR * 2)
+    np.testing.assert_allclose(found.high - found.low, 2 * width, rtol=0.05)
+    assert np.all(bands.band(draws, np.array([1.0, 1.0]), 1e3).high <= 1 + 1e3 * bands.FLOOR)
+
+
+@pytest.mark.parametrize("model", ["nearest", "ridge", "gp"])
+def test_a_model_in_a_file_is_the_same(samples, tmp_path, model):
+    trained = models.fit_regression(TrainJob(model=model), samples)
+    models.save(tmp_path / "model.npz", trained, {}, {})
+    again = models.load(tmp_path / "model.npz")
+    for sample in samples[:2]:
+        one, other = (part.band(sample.state, sample.times) for part in (trained, again))
+        np.testing.assert_allclose(other.F, one.F, rtol=1e-6)
+        np.testing.assert_allclose(other.high, one.high, rtol=1e-6)
+    assert again.warnings(samples[0].state) == []
+
+
+def test_gaussian_process_interpolates_the_shipped_states(samples):
+    """Held out one by one, warm states of the liquid are predicted better than by the nearest state."""
+    errors = {"gp": [], "nearest": []}
+    warm = [s for s in samples if s.state.density == 1.2 and s.state.relative_temperature > 0.85]
+    for out in warm:
+        rest = [s for s in samples if s.state.key != out.state.key]
+        for name, model in (("gp", regression.GaussianProcess()), ("nearest", regression.Nearest("zeroed"))):
+            model.fit(rest, 0)
+            F = np.median(model.predict(out.state, out.times), axis=0)
+            errors[name].append(np.sqrt(np.mean(((F - out.F) / out.initial) ** 2)))
+    assert np.mean(errors["gp"]) < np.mean(errors["nearest"])
+    assert np.mean(errors["gp"]) < 0.1
