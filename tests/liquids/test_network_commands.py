@@ -205,3 +205,12 @@ def test_jobs_are_checked_before_they_are_submitted(tmp_path):
                             (("--out", "x"), "--models and --runs")):
         done = launch("--dry-run", *words)
         assert done.returncode == 2 and expected in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_theory_gets_a_positive_structure(samples):
+    """What is measured is left alone; an extrapolation that is not positive is mended."""
+    S = samples[0].state.S
+    np.testing.assert_array_equal(theory.matrices(S)[:, 0, 1], S[:, 1])
+    spoiled = S.copy()
+    spoiled[0] = -0.01, 0.1, 0.02
+    assert np.all(np.linalg.eigvalsh(theory.matrices(spoiled)) > 0)

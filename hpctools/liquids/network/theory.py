@@ -26,12 +26,20 @@ from .samples import FloatArray, Sample, State
 
 FRACTIONS = np.array(MIXTURES["LJ"].fractions)
 TIMES = np.geomspace(1e-3, 1e6, 181)  # reduced, of the curves kept
+LEAST = 1e-3
 _BLOCK = 64  # τ within 1 % of that at 256
 
 
 def matrices(S: FloatArray) -> FloatArray:
-    """(100, 2, 2) of S_AA, S_AB, S_BB (100, 3)."""
-    return np.array([[S[:, 0], S[:, 1]], [S[:, 1], S[:, 2]]]).transpose(2, 0, 1)
+    """(100, 2, 2) of S_AA, S_AB, S_BB (100, 3), positive definite.
+
+    Below the smallest wave vector of the box S is extrapolated, with an error that can spoil this; there it is mended,
+    which does not count: k enters the memory with k².
+    """
+    a, b = np.maximum(S[:, 0], LEAST), np.maximum(S[:, 2], LEAST)
+    limit = (1 - LEAST) * np.sqrt(a * b)
+    c = np.clip(S[:, 1], -limit, limit)
+    return np.array([[a, c], [c, b]]).transpose(2, 0, 1)
 
 
 def distance(state: State, tolerance: float = 1e-3) -> float:

@@ -19,10 +19,10 @@ from .settings import NETWORKS, TrainJob
 FILE = "liquid.npz"
 
 
-def samples_of(job: TrainJob, world: World) -> list[Sample]:
+def samples_of(job: TrainJob, world: World, with_theory: bool = True) -> list[Sample]:
     """The samples that a job learns from. Collective: rank 0 asks the theory, where it is wanted."""
     found = usable(Library.load(*job.data))
-    if job.inputs == "mct":
+    if job.inputs == "mct" and with_theory:
         path = Path(job.mct_cache or f"{job.folder}/mct.npz")
         if world.rank == 0:
             theory.with_numbers(found, theory.Cache(path))
@@ -47,7 +47,7 @@ def plan_text(job: TrainJob, samples: Sequence[Sample], away: int) -> str:
 
 def run(job: TrainJob, world: World, arguments: Sequence[str], dry_run: bool = False) -> int:
     """Train, or go on with it; returns the exit code. Collective for a network; regressions are rank 0's work."""
-    samples = samples_of(job, world)
+    samples = samples_of(job, world, with_theory=not dry_run)
     network = job.model in NETWORKS
     kept, away = models.held_out(samples, job.held_out, job.seed) if network else (list(samples), [])
     if world.rank == 0:
