@@ -166,11 +166,15 @@ def test_factor_of_a_known_distribution():
 
 
 def test_band_of_draws():
+    times, initial = np.array([1.0, 2.0, 4.0]), np.array([2.0, 2.0])
     draws = np.random.default_rng(6).normal(1.0, 0.1, (4000, 3, 2))
-    found = bands.band(draws, np.array([2.0, 2.0]), 1.645)
+    found = bands.band(draws, times, initial, 1.645)
     width = 1.645 * np.hypot(0.1, bands.FLOOR * 2)
     np.testing.assert_allclose(found.high - found.low, 2 * width, rtol=0.05)
-    assert np.all(bands.band(draws, np.array([1.0, 1.0]), 1e3).high <= 1 + 1e3 * bands.FLOOR)
+    assert np.all(bands.band(draws, times, initial / 2, 1e3).high <= 1 + 1e3 * bands.FLOOR)
+    # one draw that falls by 0.3 an e-fold: its width is that of the shift in ln t
+    falls = np.repeat((1.5 - 0.3 * np.log(times))[None, :, None], 2, axis=2)
+    np.testing.assert_allclose(bands.raw_width(falls, times, 0 * initial), 0.3 * bands.SHIFT, rtol=1e-9)
 
 
 @pytest.mark.parametrize("model", ["nearest", "ridge", "gp"])

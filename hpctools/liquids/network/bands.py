@@ -1,7 +1,8 @@
 """Bands that hold what they promise: widths are set on states that the model has not seen.
 
-A prediction is the median of the model's draws, which falls with t as each of them does; its raw width is the standard
-deviation σ of them and a floor. The factor z is the quantile of |error|/width over states left out (split and
+A prediction is the median of the model's draws, which falls with t as each of them does. Its raw width is made of
+their standard deviation, of what a shift of ln t by 0.05 does to F, and of a floor: a network has one draw, and is
+wrong above all in the relaxation time. The factor z is the quantile of |error|/width over states left out (split and
 cross-conformal prediction: Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005; Lei et al., J. Am.
 Stat. Assoc. 113 (2018) 1094). Points of a curve are not independent; each state counts the same, and coverage is
 reported by state.
@@ -18,6 +19,7 @@ from .samples import FloatArray, Sample, SampleError
 
 LEVEL = 0.9
 FLOOR = 0.005  # of F(0): the width never falls below that
+SHIFT = 0.05  # of ln t
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +32,16 @@ class Band:
     initial: FloatArray
 
 
-def raw_width(draws: FloatArray, initial: FloatArray) -> FloatArray:
-    """(n, 2) of draws (draws, n, 2)."""
+def raw_width(draws: FloatArray, times: FloatArray, initial: FloatArray) -> FloatArray:
+    """(n, 2) of draws (draws, n, 2) at ascending times (n,), where `initial` (2,) is the predicted F(0)."""
     spread = draws.std(0) if len(draws) > 1 else np.zeros(draws.shape[1:])
-    return np.asarray(np.hypot(spread, FLOOR * initial))
+    slope = np.gradient(np.median(draws, axis=0), np.log(times), axis=0) if len(times) > 1 else 0.0 * spread
+    return np.asarray(np.sqrt(spread**2 + (SHIFT * slope) ** 2 + (FLOOR * initial) ** 2))
 
 
-def band(draws: FloatArray, initial: FloatArray, z: float) -> Band:
-    """The band of draws (draws, n, 2), where `initial` (2,) is the predicted F(0). F lies between 0 and F(0)."""
-    middle, width = np.median(draws, axis=0), z * raw_width(draws, initial)
+def band(draws: FloatArray, times: FloatArray, initial: FloatArray, z: float) -> Band:
+    """The band of draws (draws, n, 2); arguments as of `raw_width`. F lies between 0 and F(0)."""
+    middle, width = np.median(draws, axis=0), z * raw_width(draws, times, initial)
     top = initial * (1 + z * FLOOR)
     return Band(middle, np.clip(middle - width, -z * FLOOR * initial, top), np.clip(middle + width, 0, top), initial)
 
@@ -48,7 +51,7 @@ def scores(predict: Callable[[Sample], tuple[FloatArray, FloatArray]], samples: 
     found = []
     for sample in samples:
         draws, initial = predict(sample)
-        found.append((np.abs(sample.F - np.median(draws, axis=0)) / raw_width(draws, initial)).ravel())
+        found.append((np.abs(sample.F - np.median(draws, axis=0)) / raw_width(draws, sample.times, initial)).ravel())
     return found
 
 

@@ -73,7 +73,8 @@ class Trained:
 
     def band(self, state: State, times: FloatArray) -> Band:
         """F and its 90 % band at times (n,)."""
-        return band(*draws(self.model, state, times), self.z)
+        found, initial = draws(self.model, state, times)
+        return band(found, times, initial, self.z)
 
     def warnings(self, state: State, rows: FloatArray | None = None) -> list[str]:
         """In what a state lies outside what the model was trained on, as sentences."""
