@@ -26,7 +26,7 @@ from liquid_bins import BINS, Repeats, inside, load, merits, number, title
 from hpctools.liquids.network import metrics
 
 COLUMNS = metrics.NAMES
-CONTROLS = ("nearest", "gp/zeroed", "mlp/zeroed", "mlp/structure", "mlp/permuted", "gp/structure", "gp/permuted")
+CONTROLS = ("nearest", "gp/zeroed", "mlp/zeroed", "mlp/structure", "mlp/permuted", "gp/permuted")
 INTERPOLATION = ("nearest", "gp/zeroed", "mlp/zeroed")  # without S(k)
 COVERED = (0.80, 0.97)
 FEWEST = 10  # states tested on; from fewer no goal is judged
