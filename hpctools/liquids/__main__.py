@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpctools import config, stop, world
 
-from .engines import EngineError
+from .memory.command import memory_command
 from .mixture import MixtureError
 from .network import commands as network_commands
 from .observation import Observation
@@ -30,6 +30,7 @@ commands:
     train       a model from S(k), T and ρ to F_s(k_p,t), on the shipped records or one's own
     trials      many models, tested on states, temperatures and a potential that they have not seen
     predict     F_s(k_p,t) with a 90 % band from S(k) of one's own
+    memory      memory functions of a state, of a curve in a CSV file, or of all states of a library
 
 `COMMAND --help` lists its options. All quantities are in Lennard-Jones units: σ_AA, ε_AA, k_B = 1, τ_LJ.
 Exit codes: 0 complete, 75 stopped with work left (run the same command again), 2 usage, 1 error.
@@ -157,7 +158,7 @@ def observe_command(arguments: list[str]) -> int:
 
 
 COMMANDS = {"run": run_command, "campaign": campaign_command, "status": status_command, "observe": observe_command,
-            **network_commands.COMMANDS}
+            **network_commands.COMMANDS, "memory": memory_command}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -174,7 +175,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (config.ConfigError, StateError, MixtureError) as error:
         print(f"error: {error}", file=sys.stderr)
         return stop.USAGE
-    except EngineError as error:
+    except Exception as error:
+        if not getattr(error, "user_error", False):
+            raise
         print(f"error: {error}", file=sys.stderr)
         return stop.ERROR
 

@@ -5,8 +5,8 @@ For a scalar F with F(0) > 0, in X = F(0) - F,
     α ∂t² X + β ∂t X + Ω² X + ∫0^t M(t-t') ∂t' X(t') dt' = Ω² F(0) ,
 
 (α, β) = (1, 0) for "newtonian" and (0, 1) for "overdamped" dynamics. Integration is that of
-`hpctools.liquids.mct.time_doubling`: blocks of equidistant times, halved and doubled. Its error is of order block⁻² with
-a smooth coefficient, so each solution is made with `block` and with 2 · `block` steps, and extrapolated,
+`hpctools.liquids.mct.time_doubling`: blocks of equidistant times, halved and doubled. Its error is of order
+block⁻² with a smooth coefficient, so each solution is made with `block` and 2 · `block` steps, and extrapolated,
 
     F = (4 F_{2 block} - F_block)/3 ,
 

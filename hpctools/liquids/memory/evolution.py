@@ -2,12 +2,12 @@
 
 CMA-ES (Hansen and Ostermeier 2001; the package `cma`, by ask and tell) searches the coordinates of `search`, in several
 restarts, each from a start and a random stream of its own and every second one with a larger population; least squares
-then take each to the bottom of its valley. A restart depends on nothing but the input and its number, so that the result
-is the same for any number of ranks and threads, and after a stop.
+then take each to the bottom of its valley. A restart depends on nothing but the input and its number, so that the
+result is the same for any number of ranks and threads, and after a stop.
 
 Differences from Ciarella et al. (2023), § 4.4: effective parameters in place of redundant ones, in logarithms, with
-steps of 0.3 (theirs of 5·10⁻⁴ end the search where it began: pycma's `tolfacupx`), errors of F as weights where they are
-known, and the last step by least squares.
+steps of 0.3 (theirs of 5·10⁻⁴ end the search where it began: pycma's `tolfacupx`), errors of F as weights where they
+are known, and the last step by least squares.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ AGREEMENT = 0.01  # relative: restarts whose loss is within this of the best one
 
 @dataclass(frozen=True, eq=False)
 class Restart:
-    """One restart: coordinates, their standard errors, objective, and what it cost."""
+    """One restart: coordinates, their standard errors, objective, and what it cost (seconds of processor time)."""
 
     number: int
     x: FloatArray
@@ -63,8 +63,8 @@ class Evolution:
 
     t, F (n_t,): times and fitted F(t), the points at t = 0 left out; memory: the best M(t), fastest term first;
     loss: Σ (F - fit)², of F/F(0); chi_square: Σ of the same over errors, a point (NaN without errors); R2.
-    error: standard errors of c, v, tau, b; restarts: all, the best first; agreeing: how many of them ended within 1 % of
-    the best objective; spread: standard deviations of c, v, tau, b over these (NaN for a single one).
+    error: standard errors of c, v, tau, b; restarts: all, the best first; agreeing: how many of them ended within 1 %
+    of the best objective; spread: standard deviations of c, v, tau, b over these (NaN for a single one).
     evaluations, seconds: of all restarts together.
     """
 
@@ -230,7 +230,7 @@ def _restart(problem: Problem, number: int, x0: FloatArray, population: int, sig
     except ImportError as error:
         raise MemoryFunctionError(f"evolve needs pycma ({error}): pip install 'hpctools[ml]'") from None
     form = problem.form
-    begun, evaluations = time.perf_counter(), problem.evaluations
+    begun, evaluations = time.process_time(), problem.evaluations
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, number)))
     margin = 1e-6 * form.scales
     options = {
@@ -249,10 +249,10 @@ def _restart(problem: Problem, number: int, x0: FloatArray, population: int, sig
         # only the order of candidates counts; logarithms give the end of the search a meaning for any loss
         search.tell(asked, list(np.log(np.minimum(values, 1e300) + 1e-300)))
         generations += 1
-        bar.update(bar.done, f"restart {number + 1}, generation {generations}, loss {search.best.f and math.exp(search.best.f):.4g}")
+        bar.update(bar.done, f"restart {number + 1}, generation {generations}, loss {math.exp(search.best.f):.4g}")
     found = refine(problem, np.asarray(search.best.x) * form.scales)
     return Restart(number, found.x, found.error, found.objective, problem.evaluations - evaluations, generations,
-                   time.perf_counter() - begun)
+                   time.process_time() - begun)
 
 
 def _result(problem: Problem, dynamics: str, restarts: list[Restart]) -> Evolution:
@@ -313,8 +313,8 @@ class _Kept:
         if table.pop("fingerprint") != self.fingerprint:
             raise MemoryFunctionError(f"{self._path(number)} belongs to another curve or other settings; give another "
                                       "folder, or remove this one to begin anew")
-        return Restart(**{key: np.array(value, float) if isinstance(value, list) else value
-                          for key, value in table.items()})
+        return Restart(table["number"], np.array(table["x"], float), np.array(table["error"], float),
+                       table["objective"], table["evaluations"], table["generations"], table["seconds"])
 
     def save(self, restart: Restart) -> None:
         """Keep a restart: written under another name, then renamed."""

@@ -95,7 +95,7 @@ def _gamma(x: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class PaperForm:
-    """The form in print: c (…); w, a, tau, b (…, n). Its sum is taken over n terms (eq. (6) has one more by misprint)."""
+    """The form in print: c (…); w, a, tau, b (…, n). The sum has n terms; in print it has one more, i = 0 … N_exp."""
 
     c: FloatArray
     w: FloatArray

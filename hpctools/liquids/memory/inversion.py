@@ -76,7 +76,7 @@ def invert(
 
     t, F, error (n_t,): as in `evolve`; omega2: Ω²; dynamics: "newtonian" or "overdamped". Without omega2 the result is
     M/Ω², which is all that a curve tells; then t_from is 0 by default, and `instant` is left 0.
-    method: "prony", as above; "points": from point to point, which needs no form of F and magnifies noise (`pointwise`).
+    method: "prony", as above; "points": from point to point, needs no form of F but magnifies noise (`pointwise`).
     t_from: earlier points are left out; by default at 1/Ω for the Prony fit of Newtonian motion, where F ceases to be
     concave, else none. ratio: of neighbouring times that "points" keeps, at least; larger ones magnify noise less.
     Raises MemoryFunctionError.

@@ -8,8 +8,8 @@ triangular system,
 
 (The first form for Newtonian motion, where X begins as t², has a root of -3.7 and explodes.) Between the points X is a
 monotone cubic of t (Fritsch and Carlson 1980), for Newtonian motion ½ Ω² t² G with a cubic spline G(ln t), since its
-second derivative is needed. The system has a root of -1: M_j is therefore
-averaged with its neighbours, 1 : 2 : 1. Nothing is assumed of M; each M_j carries the errors of all before. It shows what a curve can tell.
+second derivative is needed. The system has a root of -1: M_j is therefore averaged with its neighbours, 1 : 2 : 1.
+Nothing is assumed of M; each M_j carries the errors of all before. It shows what a curve can tell.
 """
 
 from __future__ import annotations

@@ -27,11 +27,25 @@ BEYOND = 30.0  # τ lies within the times of the curve, and by this factor beyon
 class Form(Protocol):
     """A family of M(t), and the box of its coordinates."""
 
-    names: tuple[str, ...]
-    lower: FloatArray
-    upper: FloatArray
-    scales: FloatArray
-    omega2: float
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coordinates."""
+
+    @property
+    def lower(self) -> FloatArray:
+        """Lower bounds (n,)."""
+
+    @property
+    def upper(self) -> FloatArray:
+        """Upper bounds (n,)."""
+
+    @property
+    def scales(self) -> FloatArray:
+        """What one unit of a search's step means in each coordinate (n,)."""
+
+    @property
+    def omega2(self) -> float:
+        """Ω²."""
 
     def memory(self, x: FloatArray) -> StretchedSum:
         """The batch of M(t) at coordinates x (batch, n)."""

@@ -68,7 +68,7 @@ def solve(
     number = check_omega2(float(np.asarray(omega2)))
     start = float(np.asarray(F0))
     if not (np.isfinite(start) and start > 0):
-        raise MemoryFunctionError(f"F0 = {F0}; expected a positive number")
+        raise MemoryFunctionError(f"F0 = {start:g}; expected a positive number")
     initial = _checked_memory(function(np.zeros(1)), 1, "M(0)")
     grid = Grid.of(times, fastest_rate(number, float(initial.max()), dynamics), block)
     values = _checked_memory(function(grid.fine), len(grid.fine), "M")
@@ -176,14 +176,14 @@ def _solve_matrix(omega2: FloatArray, function: Callable[[FloatArray], FloatArra
         raise MemoryFunctionError(f"M has shape {initial.shape} at one time; expected (1, {n_s}, {n_s})")
     stiffness = float(np.abs(omega2 + initial[0]).sum(axis=1).max())
     grid = Grid.of(t, np.sqrt(stiffness) if inertia[0] else stiffness, block)
+    matrices = (inertia[0] * inverse, inertia[1] * inverse, np.linalg.inv(F0), np.eye(n_s), F0)
+    alpha, beta, gamma, unit, initial_F = (np.ascontiguousarray(one, dtype=np.float64)[..., None] for one in matrices)
     paths = []
     for times, steps in ((grid.coarse, block), (grid.fine, 2 * block)):
         m = inverse @ np.asarray(function(times), float)
         for row, at in enumerate(times):
             m[row] = _symmetric(m[row], f"J⁻¹M at t = {at:g}: element ", positive=False)
-        unit = np.eye(n_s)[..., None]
-        alpha, beta = (factor * inverse[..., None] for factor in inertia)
-        equation = time_doubling.Equation(alpha, beta, np.linalg.inv(F0)[..., None], unit, F0[..., None],
+        equation = time_doubling.Equation(alpha, beta, gamma, unit, initial_F,
                                           given_memory(np.ascontiguousarray(m)[..., None]))
         paths.append(time_doubling.integrate(equation, times, steps, 1e-10).F[:, 0])
     F = (4.0 * paths[1][grid.shared] - paths[0]) / 3.0

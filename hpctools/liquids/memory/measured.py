@@ -1,0 +1,134 @@
+"""Curves whose memory functions are wanted: F_s(k,t) of a simulated state, or of a CSV file; and MCT's answer."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import mct
+from ..library import Library
+from ..mixture import mixture
+from ..record import VALUE, Record
+from .equation import FloatArray, MemoryFunctionError, cubic
+
+ROUNDING = 2.0**-VALUE / np.sqrt(12)  # standard error of the values in a record, of mantissas 0.5 … 1
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """F_s(k,t) of one or more species at one k, F_s(0) = 1.
+
+    name: of the state; species: their names; t (n_t,), positive; F, error (n_t, n_species), error None where unknown;
+    omega2: k² k_B T/m of Newtonian motion, 0 where unknown; k, temperature, potential, density: NaN or "" where
+    unknown. source: the file; record: the state, None for a CSV file.
+    """
+
+    name: str
+    source: Path
+    species: tuple[str, ...]
+    t: FloatArray
+    F: FloatArray
+    error: FloatArray | None
+    omega2: float
+    k: float
+    temperature: float
+    potential: str = ""
+    density: float = np.nan
+    record: Record | None = None
+
+
+def of_record(record: Record, k: float | None = None) -> Measured:
+    """F_s of both species of a state at k, by default at the main peak of S_AA.
+
+    Lags with errors are taken: the latest have a single origin and none. The temperature is the mean of the run, from
+    which that of the thermostat may differ by 0.3 %; masses are 1. Raises the errors of `Record.self_at`.
+    """
+    k = Library.of([record]).entries[0].k_peak if k is None else k
+    F, error = record.self_at(k)
+    kept = (record.times > 0) & (np.isfinite(error) & (error > 0)).all(axis=1)
+    temperature = float(record.attributes["mean_temperature"])
+    return Measured(
+        record.path.stem, record.path, mixture(record.attributes["potential"]).species, record.times[kept], F[kept],
+        np.hypot(error[kept], ROUNDING), k * k * temperature, k, temperature, str(record.attributes["potential"]),
+        float(record.attributes["density"]), record,
+    )  # fmt: skip
+
+
+def of_csv(path: str | Path, *, k: float | None = None, temperature: float | None = None,
+           omega2: float | None = None) -> Measured:
+    """Columns t, F and, if wanted, the error of F; a first line of words is passed over. F is divided by F(0).
+
+    omega2, or k and the temperature (k_B T/m) for k² k_B T/m. Raises MemoryFunctionError, naming the line.
+    """
+    path = Path(path)
+    rows: list[list[float]] = []
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            for number, line in enumerate(csv.reader(file), 1):
+                if not line or (number == 1 and not _is_number(line[0])):
+                    continue
+                if len(line) not in (2, 3) or not all(map(_is_number, line)):
+                    raise MemoryFunctionError(f"{path}, line {number}: found {','.join(line)!r}; expected t,F or "
+                                              "t,F,error")
+                if rows and len(line) != len(rows[0]):
+                    raise MemoryFunctionError(f"{path}, line {number}: {len(line)} columns; the lines before have "
+                                              f"{len(rows[0])}")
+                rows.append([float(cell) for cell in line])
+    except OSError as error:
+        raise MemoryFunctionError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MemoryFunctionError(f"{path}: is no text: {error}") from error
+    if omega2 is None:
+        if k is None or temperature is None:
+            raise MemoryFunctionError(f"{path}: give --omega2, or --k and --temperature for k² k_B T/m")
+        omega2 = k * k * temperature
+    table = np.array(rows)
+    if len(table) < 4:
+        raise MemoryFunctionError(f"{path}: {len(table)} lines of numbers; expected 4 or more")
+    t, F = table[:, 0], table[:, 1]
+    F0 = F[0] if t[0] == 0 else 1.0
+    errors = table[:, 2:] / F0 if table.shape[1] == 3 else None
+    late = t > 0
+    return Measured(path.stem, path, ("A",), t[late], F[late, None] / F0, None if errors is None else errors[late],
+                    omega2, np.nan if k is None else k, np.nan if temperature is None else temperature)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def structures(record: Record, k: Sequence[float] | FloatArray) -> FloatArray:
+    """S_ab (n_k, 2, 2) of a state."""
+    return record.structure_on_grid(k)[0][:, [0, 1, 1, 2]].reshape(-1, 2, 2)
+
+
+def mct_answer(measured: Measured, t: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What mode-coupling theory makes of the state's own S(k): F_s(k,t) and Ω² m_s(k,t), two (n_t, n_species).
+
+    Newtonian motion, which has no free parameter. Ω² m_s is the M of the memory equation. Raises mct.MCTError where
+    S(k) is no structure, MemoryFunctionError for a curve without a state.
+    """
+    if measured.record is None:
+        raise MemoryFunctionError(f"{measured.source}: mode-coupling theory needs S(k), which only a state has")
+    grid = mct.wave_numbers()
+    solution = mct.solve(
+        grid, structures(measured.record, grid), measured.density, mixture(measured.potential).fractions,
+        dynamics="newtonian", temperature=measured.temperature, t_min=min(1e-5, t[0] / 4), t_max=float(t[-1]),
+        block=128, tolerance=1e-8,
+    )  # fmt: skip
+    rows, weights = cubic(grid, np.array([measured.k]))
+    at, by_time = cubic(solution.t, t)
+    F, M = np.empty((len(t), len(measured.species))), np.empty((len(t), len(measured.species)))
+    for species in range(len(measured.species)):
+        tagged = mct.tagged_particle(solution, species)
+        for values, out in ((tagged.F_s, F), (measured.omega2 * tagged.M_s, M)):
+            out[:, species] = np.einsum("oj,oj->o", by_time, (values[:, rows[0]] @ weights[0])[at])
+    return F, M
