@@ -21,7 +21,7 @@ from typing import Any
 _MODULES = {
     "Evolution": "evolution",
     "Inversion": "inversion",
-    "MemoryFunctionError": "equation",
+    "MemoryFunctionError": "errors",
     "PaperForm": "form",
     "SchematicForm": "search",
     "Solution": "solver",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .equation import FloatArray, MemoryFunctionError, check_times
+from .equation import FloatArray, check_times
+from .errors import MemoryFunctionError
 
 START = 1e-6  # relative: how well F(t = 0) must be the given F(0)
 ABOVE = 1e-3  # relative, or 5 errors: F may lie above F(0) by so much

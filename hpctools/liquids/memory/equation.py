@@ -23,16 +23,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..mct import time_doubling
+from .errors import MemoryFunctionError
 
 FloatArray = NDArray[np.float64]
 
 DYNAMICS = ("newtonian", "overdamped")
-
-
-class MemoryFunctionError(ValueError):
-    """Input from which no memory function, or no solution with one, can be made."""
-
-    user_error = True
+START = 0.005  # rate × time up to which the expansion at short times serves; its error is the cube of that over 6
 
 
 def check_dynamics(dynamics: str) -> tuple[float, float]:
@@ -91,7 +87,7 @@ class Grid:
             raise MemoryFunctionError(f"block = {block}; expected a multiple of 4, at least 16")
         positive = t[t > 0]
         # the expansion at short times serves for the first half of a block
-        step = min(0.9 * time_doubling.START_LIMIT / rate / (block // 2), float(positive[0]) / 4)
+        step = min(START / rate / (block // 2), float(positive[0]) / 4)
         return cls(t, step, block)
 
     @cached_property

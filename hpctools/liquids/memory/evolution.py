@@ -30,7 +30,8 @@ from hpctools.stop import Stop
 from hpctools.world import World
 
 from .curve import Curve, checked
-from .equation import FloatArray, MemoryFunctionError, check_dynamics, check_omega2
+from .equation import FloatArray, check_dynamics, check_omega2
+from .errors import MemoryFunctionError
 from .form import PaperForm, StretchedSum
 from .inversion import prony
 from .refinement import random_starts, refine

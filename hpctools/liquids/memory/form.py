@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .equation import FloatArray, MemoryFunctionError
+from .equation import FloatArray
+from .errors import MemoryFunctionError
 
 
 @dataclass(frozen=True, eq=False)

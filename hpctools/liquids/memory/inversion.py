@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .curve import Curve, checked
-from .equation import FloatArray, MemoryFunctionError, check_dynamics, check_omega2, check_times
+from .equation import FloatArray, check_dynamics, check_omega2, check_times
+from .errors import MemoryFunctionError
 
 RATES_PER_DECADE = 20
 EXACT = 1e4  # weight of F(0) = Σ a, over that of the best point

@@ -23,7 +23,8 @@ from hpctools.world import World
 from .. import mct
 from ..library import SHIPPED, Library, LibraryError
 from . import product
-from .equation import FloatArray, MemoryFunctionError
+from .equation import FloatArray
+from .errors import MemoryFunctionError
 from .evolution import Evolution, evolve
 from .inversion import invert
 from .measured import Measured, mct_answer, of_record

@@ -13,7 +13,8 @@ from .. import mct
 from ..library import Library
 from ..mixture import mixture
 from ..record import VALUE, Record
-from .equation import FloatArray, MemoryFunctionError, cubic
+from .equation import FloatArray, cubic
+from .errors import MemoryFunctionError
 
 ROUNDING = 2.0**-VALUE / np.sqrt(12)  # standard error of the values in a record, of mantissas 0.5 … 1
 

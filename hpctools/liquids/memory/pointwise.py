@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from .curve import Curve
-from .equation import FloatArray, MemoryFunctionError
+from .equation import FloatArray
+from .errors import MemoryFunctionError
 from .inversion import Inversion
 from .refinement import import_scipy
 

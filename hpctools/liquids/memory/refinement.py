@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .curve import checked
-from .equation import FloatArray, MemoryFunctionError, check_omega2
+from .equation import FloatArray, check_omega2
+from .errors import MemoryFunctionError
 from .form import StretchedSum
 
 if TYPE_CHECKING:

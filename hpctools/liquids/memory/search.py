@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .curve import Curve
-from .equation import FloatArray, Grid, MemoryFunctionError, check_dynamics, check_times, fastest_rate
+from .equation import FloatArray, Grid, check_dynamics, check_times, fastest_rate
+from .errors import MemoryFunctionError
 from .form import StretchedSum
 from .solver import solve_candidates
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hpctools.config import setting
 
-from .equation import MemoryFunctionError
+from .errors import MemoryFunctionError
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from . import integration
 from .equation import (
     FloatArray,
     Grid,
-    MemoryFunctionError,
     check_dynamics,
     check_omega2,
     check_times,
     cubic,
     fastest_rate,
 )
+from .errors import MemoryFunctionError
 from .form import PaperForm, StretchedSum
 
 BLOCK = 64
@@ -55,8 +55,9 @@ def solve(
     (batch, n) or (n, n_s, n_s), or as an array on t (n_t,), (batch, n_t), (n_t, n_s, n_s), which is interpolated by
     cubics in ln t. In matrices M is that of ∂t F + Ω² F + ∫M ∂t' F = 0, J times the kernel m of mode-coupling theory.
     t (n_t,): ascending, from 0 or later. dynamics: "newtonian" (∂t² F first) or "overdamped" (∂t F).
-    block: steps of a block; the error falls with about block⁻³, and is 2e-7 of F0 at the default
-    (tests/benchmarks/memory_speed.py).
+    block: steps of a block; the error falls with about block⁻², Newtonian block⁻³, and is below 3e-5 of F0 at the
+    default (tests/benchmarks/memory_speed.py).
+    A block's steps grow with t: an oscillation of frequency ω that lasts to ω t > block is not resolved.
     backend: of batches and numbers, see `integration`; matrices are solved by `mct.time_doubling`.
     Raises MemoryFunctionError, which names the place of what is wrong.
     """
