@@ -33,7 +33,7 @@ def made(case: str) -> tuple[str, float, StretchedSum, np.ndarray]:
 def test_recovery(case: str):
     """Mean squared residual below 1e-8, all parameters within 5 %."""
     dynamics, omega2, known, F = made(case)
-    found = memory.evolve(T, F, known.n_exp, omega2=omega2, dynamics=dynamics, F0=1.0, restarts=2)
+    found = memory.evolve(T, F, known.n_exp, omega2=omega2, dynamics=dynamics, F0=1.0, restarts=1)
     assert found.loss / len(T) < 1e-8 and 1 - found.R2 < 1e-7
     for name in ("v", "tau", "b"):
         np.testing.assert_allclose(getattr(found.memory, name), getattr(known, name), rtol=0.05)
@@ -50,7 +50,7 @@ def test_recovery_with_noise(case: str):
     noisy = F + 1e-3 * np.random.default_rng(3).standard_normal(len(T))
     late = T > 0.03
     options: dict[str, Any] = {"omega2": omega2, "dynamics": dynamics, "F0": 1.0, "error": 1e-3}
-    found = memory.evolve(T[late], noisy[late], known.n_exp, restarts=3, **options)
+    found = memory.evolve(T[late], noisy[late], known.n_exp, restarts=2, **options)
     n = late.sum()
     assert 1 - 4 * np.sqrt(2 / n) < found.chi_square < 1 + 4 * np.sqrt(2 / n)
     for name in ("v", "tau", "b"):
@@ -71,7 +71,7 @@ def test_mode_coupling_theory():
     F, M = (np.interp(np.log(t), np.log(solution.t[1:]), values[1:, at])
             for values in (solution.F / S, k[at] ** 2 * solution.M))
     start = memory.fit_curve(t, M)
-    found = memory.evolve(t, F, omega2=omega2, dynamics="overdamped", F0=1.0, start=start, restarts=2)
+    found = memory.evolve(t, F, omega2=omega2, dynamics="overdamped", F0=1.0, start=start, restarts=1)
     assert found.loss < 3e-4
     large = M > 0.01 * M[0]
     assert np.abs(found.memory(t)[large] / M[large] - 1).max() < 0.35
@@ -83,11 +83,11 @@ def test_both_orders_of_the_equation():
     known = StretchedSum(0.0, [800.0, 90.0], [0.04, 3.0], [2.0, 0.6])
     F = memory.solve(50.0, known, t, block=256).F
     omega2 = 50.0 * 0.1  # D_0 = k_B T/m · 0.1
-    found = memory.evolve(t, F, omega2=omega2, dynamics="overdamped", F0=1.0, t_from=0.1, restarts=2)
+    found = memory.evolve(t, F, omega2=omega2, dynamics="overdamped", F0=1.0, t_from=0.1, restarts=1)
     late = (t > 0.4) & (known(t) > 0.01 * known(np.array([0.4]))[0])
     np.testing.assert_allclose(found.memory(t[late]) / omega2, known(t[late]) / 50.0, rtol=0.05)
     # from t = 0 on it has no such M: F begins as t²
-    whole = memory.evolve(t, F, omega2=omega2, dynamics="overdamped", F0=1.0, restarts=2)
+    whole = memory.evolve(t, F, omega2=omega2, dynamics="overdamped", F0=1.0, restarts=1)
     assert whole.loss > 30 * found.loss
 
 
@@ -96,7 +96,7 @@ def test_schematic_model():
     omega2, nu, amplitude, rate, mu = 5.0, 1.3, 2.0, 0.4, 0.7
     known = StretchedSum(0.0, [omega2, omega2 * amplitude], [omega2 ** (-1 / nu), rate ** (-1 / mu)], [nu, mu])
     F = memory.solve(omega2, known, T, dynamics="overdamped", block=256).F
-    options: dict[str, Any] = {"dynamics": "overdamped", "F0": 1.0, "form": SchematicForm, "restarts": 2}
+    options: dict[str, Any] = {"dynamics": "overdamped", "F0": 1.0, "form": SchematicForm, "restarts": 1}
     found = memory.evolve(T, F, omega2=omega2, **options)
     x = found.restarts[0].x
     np.testing.assert_allclose([x[0], np.exp(x[1]), np.exp(-x[3] * x[2]), x[3]], [nu, amplitude, rate, mu], rtol=0.02)
@@ -107,7 +107,7 @@ def test_schematic_model():
 def test_lasso():
     """It shrinks the amplitudes, most of all those that the curve does not need."""
     dynamics, omega2, _, F = made("one")
-    options: dict[str, Any] = {"omega2": omega2, "dynamics": dynamics, "F0": 1.0, "restarts": 2}
+    options: dict[str, Any] = {"omega2": omega2, "dynamics": dynamics, "F0": 1.0, "restarts": 1}
     free, bound = (memory.evolve(T, F, 2, lasso=lasso, **options) for lasso in (0.0, 1e-5))
     assert bound.memory.v.sum() < free.memory.v.sum() * (1 + 1e-6)
     assert bound.loss > free.loss

@@ -18,6 +18,8 @@ from .errors import MemoryFunctionError
 
 ROUNDING = 2.0**-VALUE / np.sqrt(12)  # standard error of the values in a record, of mantissas 0.5 … 1
 
+MCT_STEP = 1e-4  # in units of the time that a particle takes over 1/k at the largest k
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -120,9 +122,11 @@ def mct_answer(measured: Measured, t: FloatArray) -> tuple[FloatArray, FloatArra
     if measured.record is None:
         raise MemoryFunctionError(f"{measured.source}: mode-coupling theory needs S(k), which only a state has")
     grid = mct.wave_numbers()
+    fastest = grid[-1] * np.sqrt(measured.temperature)  # kv; the memory's part is less at large k
     solution = mct.solve(
         grid, structures(measured.record, grid), measured.density, mixture(measured.potential).fractions,
-        dynamics="newtonian", temperature=measured.temperature, t_min=min(1e-5, t[0] / 4), t_max=float(t[-1]),
+        dynamics="newtonian", temperature=measured.temperature,
+        t_min=min(MCT_STEP / fastest, t[0] / 4), t_max=float(t[-1]),
         block=128, tolerance=1e-8,
     )  # fmt: skip
     rows, weights = cubic(grid, np.array([measured.k]))
