@@ -37,10 +37,10 @@ KNOWN = {
 T = np.geomspace(0.004, 300.0, 50)
 
 
-def timed(call: Callable[[], Any]) -> tuple[Any, float]:
-    """Result and CPU seconds."""
+def timed(call: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, float]:
+    """Result and CPU seconds of a call."""
     start = time.process_time()
-    result = call()
+    result = call(*arguments, **options)
     return result, time.process_time() - start
 
 
@@ -60,7 +60,7 @@ def solver() -> None:
         for block in (16, 32, 64, 128):
             grid = Grid.of(T, fastest_rate(omega2, 2e4 * omega2, dynamics), block)
             F = solve_candidates(many, grid, inertia, omega2, "cpu")
-            seconds = min(timed(lambda: solve_candidates(many, grid, inertia, omega2, "cpu"))[1] for _ in range(10))
+            seconds = min(timed(solve_candidates, many, grid, inertia, omega2, "cpu")[1] for _ in range(10))
             rows.append(f"{dynamics} | {block} | {1e6 * seconds / batch:.0f} | {np.abs(F[0] - exact).max():.1e}")
     table("dynamics | block | µs a candidate, with M | largest error of F", rows)
 
@@ -70,8 +70,9 @@ def recovery() -> None:
     rows = []
     for dynamics, (omega2, known) in KNOWN.items():
         F = memory.solve(omega2, known, T, dynamics=dynamics, block=256).F
-        found, seconds = timed(lambda: memory.evolve(T, F, omega2=omega2, dynamics=dynamics, F0=1.0))
-        off = max(float(np.abs(getattr(found.memory, name) / getattr(known, name) - 1).max()) for name in ("v", "tau", "b"))
+        found, seconds = timed(memory.evolve, T, F, omega2=omega2, dynamics=dynamics, F0=1.0)
+        off = max(float(np.abs(getattr(found.memory, name) / getattr(known, name) - 1).max())
+                  for name in ("v", "tau", "b"))
         rows.append(f"{dynamics} | {found.loss / len(T):.1e} | {100 * off:.2f} % | {found.agreeing} of "
                     f"{len(found.restarts)} | {seconds:.1f}")
     table("two exponentials | mean squared residual | worst parameter off by | restarts agreeing | s", rows)
@@ -82,12 +83,12 @@ def rivals(cases: int = 6) -> None:
     rows, rng = [], np.random.default_rng(1)
     for case in range(cases):
         dynamics = ("newtonian", "overdamped")[case % 2]
-        known = StretchedSum(0.0, [rng.uniform(200, 900), rng.uniform(20, 200)], [rng.uniform(0.02, 0.1), rng.uniform(1, 20)],
-                             [rng.uniform(0.8, 2.0), rng.uniform(0.4, 0.9)])
+        known = StretchedSum(0.0, rng.uniform([200, 20], [900, 200]), rng.uniform([0.02, 1], [0.1, 20]),
+                             rng.uniform([0.8, 0.4], [2.0, 0.9]))
         F = memory.solve(42.0, known, T, dynamics=dynamics, block=256).F + 1e-3 * rng.standard_normal(len(T))
         options: dict[str, Any] = {"omega2": 42.0, "dynamics": dynamics, "F0": 1.0, "error": 1e-3}
-        found, ours = timed(lambda: memory.evolve(T, F, **options))
-        (_, sum_of_squares), theirs = timed(lambda: memory.least_squares(T, F, **options))
+        found, ours = timed(memory.evolve, T, F, **options)
+        (_, sum_of_squares), theirs = timed(memory.least_squares, T, F, **options)
         rows.append(f"{dynamics} | {found.chi_square * len(T):.4f} | {sum_of_squares:.4f} | "
                     f"{found.chi_square * len(T) / sum_of_squares:.6f} | {ours:.1f} | {theirs:.1f}")
     table("curve | χ² evolution | χ² least squares, 10 starts | ratio | s | s", rows)
@@ -103,13 +104,14 @@ def inversion(repeats: int = 8) -> None:
         "Prony, Laplace": {}, "points": {"method": "points"}, "points from 0.1, ratio 1.5": {
             "method": "points", "ratio": 1.5, "t_from": 0.1}, "points from 0.1, ratio 2": {
             "method": "points", "ratio": 2.0, "t_from": 0.1}}  # fmt: skip
+    common: dict[str, Any] = {"omega2": 1.0, "dynamics": "overdamped", "F0": 1.0}
     for noise in (0.0, 1e-4, 1e-3, 5e-3):
         cells = []
         curves = [F + noise * rng.standard_normal(len(t)) for _ in range(repeats if noise else 1)]
         for options in ways.values():
             errors = []
             for curve in curves:
-                found = memory.invert(t, curve, omega2=1.0, dynamics="overdamped", F0=1.0, error=noise or None, **options)
+                found = memory.invert(t, curve, error=noise or None, **common, **options)
                 used = (known(found.t) > 0.01 * 12) & (found.t > 0.01)
                 errors.append(np.mean((found.M / known(found.t) - 1)[used] ** 2))
             cells.append(f"{100 * np.sqrt(np.median(errors)):.2g} %")
@@ -144,11 +146,10 @@ def states(folder: Path) -> None:
         assert measured.error is not None
         for j, label in enumerate(measured.species):
             options: dict[str, Any] = {"omega2": measured.omega2, "F0": 1.0, "error": measured.error[:, j]}
-            found, ours = timed(lambda: memory.evolve(measured.t, measured.F[:, j], **options))
-            (_, sum_of_squares), theirs = timed(lambda: memory.least_squares(measured.t, measured.F[:, j], **options))
-            n = len(measured.t)
-            rows.append(f"{path.stem} | {label} | {found.chi_square:.2f} | {found.chi_square * n / sum_of_squares:.5f} | "
-                        f"{found.agreeing} of {len(found.restarts)} | {ours:.1f} | {theirs:.1f}")
+            found, ours = timed(memory.evolve, measured.t, measured.F[:, j], **options)
+            (_, sum_of_squares), theirs = timed(memory.least_squares, measured.t, measured.F[:, j], **options)
+            ratio = found.chi_square * len(measured.t) / sum_of_squares
+            rows.append(f"{path.stem} | {label} | {found.chi_square:.2f} | {ratio:.5f} | {found.agreeing} of {len(found.restarts)} | {ours:.1f} | {theirs:.1f}")
     table("state | | χ² a point | χ² over that of least squares, 10 starts | restarts agreeing | s | s", rows)
 
 
