@@ -149,7 +149,8 @@ def states(folder: Path) -> None:
             found, ours = timed(memory.evolve, measured.t, measured.F[:, j], **options)
             (_, sum_of_squares), theirs = timed(memory.least_squares, measured.t, measured.F[:, j], **options)
             ratio = found.chi_square * len(measured.t) / sum_of_squares
-            rows.append(f"{path.stem} | {label} | {found.chi_square:.2f} | {ratio:.5f} | {found.agreeing} of {len(found.restarts)} | {ours:.1f} | {theirs:.1f}")
+            rows.append(f"{path.stem} | {label} | {found.chi_square:.2f} | {ratio:.5f} | "
+                        f"{found.agreeing} of {len(found.restarts)} | {ours:.1f} | {theirs:.1f}")
     table("state | | χ² a point | χ² over that of least squares, 10 starts | restarts agreeing | s | s", rows)
 
 
