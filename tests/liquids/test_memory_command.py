@@ -21,7 +21,7 @@ from hpctools.liquids.record import Record
 ROOT = Path(__file__).parents[2]
 STATES = ROOT / "hpctools" / "data" / "liquids" / "validation"
 WARM = STATES / "LJ-rho1.2-T2-seed1.h5"
-QUICK = ["--n-exp", "2", "--restarts", "2", "--population", "8"]
+QUICK = ["--n-exp", "2", "--restarts", "1", "--population", "8"]
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def evolve_curve(measured: Measured, species: int, n_exp: int, kind: str, settin
     """One evolution; kind: newtonian, overdamped (with D_0, from `ballistic` on) or schematic."""
     error = None if measured.error is None else measured.error[:, species]
     omega2 = measured.omega2 * (settings.ballistic if kind == "overdamped" else 1.0)
-    restarts = settings.restarts if n_exp == 2 and kind == "newtonian" else max(2, settings.restarts // 2)
+    restarts = settings.restarts if n_exp == 2 and kind == "newtonian" else max(1, settings.restarts // 2)
     return evolve(
         measured.t, measured.F[:, species], n_exp, omega2=omega2, F0=1.0, error=error,
         dynamics="overdamped" if kind == "overdamped" else "newtonian",
