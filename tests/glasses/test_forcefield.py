@@ -259,3 +259,22 @@ def test_expressions_are_arithmetic_only():
     for text in ("x.y", "[1]", "1 / 0", "f(1)", "1 +", "'a'"):
         with pytest.raises(ExpressionError):
             evaluate(text, lambda name: 1.0)
+
+
+def heating(folder, name):
+    """Slope of the energy at constant energy in a melt, meV a particle and ps."""
+    glass = parse("40SiO2-40B2O3-20Na2O")
+    field, atoms, length = load(name, glass), counts(glass.units(150)), 13.0
+    box = Lammps(folder, field, tuple(atoms), *scattered(atoms, length, 1), length, merged=True)
+    box.run("neigh_modify every 1 delay 0 check yes", "timestep 0.001", "minimize 0 1 50 200")
+    box.run("fix limit all nve/limit 0.1", "fix bath all langevin 2500 2500 0.1 7", "run 1500")
+    box.run("unfix limit", "unfix bath", "fix nve all nve", "run 0")
+    energies = []
+    for _ in range(50):
+        box.run("run 20 pre no post no")
+        energies.append(box.lammps.get_thermo("etotal") / sum(atoms.values()) * 1000)
+    return np.polyfit(0.02 * np.arange(50), energies, 1)[0]
+
+
+def test_only_the_smooth_three_body_term_conserves_the_energy(tmp_path):
+    assert abs(heating(tmp_path, "bmp-shrm-smooth")) < 10 < 40 < heating(tmp_path, "bmp-shrm")
