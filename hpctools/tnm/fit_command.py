@@ -20,8 +20,8 @@ scans after cooling at different rates are needed for Δh*, better six between 0
 
 Each scan is normalised by straight lines through glass and liquid, whose errors the fit takes out again; all scans are
 fitted together, each with its own program. Written: OUT.json (parameters, errors, correlation, noise, what was done to
-each scan) and OUT.png (data, fit and residuals). Exit codes: 0 fitted, 1 refused (the reason names the scan) or not
-converged, 2 usage.
+each scan) and OUT.png (data, fit and residuals). Exit codes: 0 fitted, 1 refused (the reason names the scan), not
+converged, or scans that the model does not describe, 2 usage.
 """
 
 PREDICT = """A first estimate of the TNM parameters of DSC heating scans, without a fit.
@@ -46,7 +46,8 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     data.add_argument("--glass", nargs=2, type=float, metavar=("LOW", "HIGH"), help="glass window [°C]")
     data.add_argument("--liquid", nargs=2, type=float, metavar=("LOW", "HIGH"), help="liquid window [°C]")
     data.add_argument("--limits", nargs=2, type=float, metavar=("LOW", "HIGH"), help="use only this part [°C]")
-    data.add_argument("--skip", type=float, default=3.0, metavar="K", help="leave out at the start of a scan (3 K)")
+    data.add_argument("--skip", type=float, metavar="K",
+                      help="leave out at the start of a scan (what is heated in 0.6 min, at least 3 K)")  # fmt: skip
     data.add_argument("--exotherm", choices=("up", "down"), help="direction of exotherms, if the file says it wrongly")
     data.add_argument("--whole-history", action="store_true",
                       help="follow the record from its first cooling, not each cycle from equilibrium")  # fmt: skip
@@ -103,20 +104,25 @@ def _load(given: argparse.Namespace):  # type: ignore[no-untyped-def]
 def _fit(given: argparse.Namespace) -> int:
     from . import report
     from .refinement import fit
-    from .residuals import LINES, PRIORS
 
     scans = _load(given)
-    nuisance = {} if given.fixed_lines else dict(LINES)
-    nuisance |= {name: PRIORS[name] for name in ("shift", "lag") if getattr(given, name)}
+    nuisance = tuple(name for name in ("shift", "lag") if getattr(given, name))
     start = None
     if given.start is not None:
         start = [given.start[0], 1e3 * given.start[1], *given.start[2:]]
-    result = fit(scans, nuisance, start=start, noise=given.noise, dh=None if given.dh is None else 1e3 * given.dh)
+    result = fit(
+        scans, nuisance, start=start, noise=given.noise, dh=None if given.dh is None else 1e3 * given.dh,
+        lines=False if given.fixed_lines else None,
+    )  # fmt: skip
     print(report.table(result))
     print(f"results: {report.write_json(result, given.out + '.json', sys.argv)}")
     if not given.no_figure:
         print(f"figure: {report.figure(result, given.out + '.png')}")
-    return stop.COMPLETE if result.converged else stop.ERROR
+    if not (result.converged and result.described):
+        reason = "the model does not describe these scans" if result.converged else "not converged"
+        print(f"error: {reason}; the numbers above are not to be used", file=sys.stderr)
+        return stop.ERROR
+    return stop.COMPLETE
 
 
 def _predict(given: argparse.Namespace) -> int:

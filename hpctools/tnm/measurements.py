@@ -10,11 +10,13 @@ import numpy as np
 
 from . import dsc
 from .cycles import Heating, heating_scans
-from .normalise import TRANSIENT, normalise
+from .normalise import normalise
 from .program import ZERO_CELSIUS
 from .scans import LEAST_POINTS, Scan, ScanError
 
 Window = tuple[float, float]
+SETTLES = 0.6  # min after the start of a scan, in which the instrument settles: to 1e-4 of its jump with a lag of 4 s
+LEAST_SKIP, MOST_SKIP = 3.0, 0.1  # K, and share of a scan, left out for it
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Options:
     liquid: Window | None = None
     exotherm: str | None = None
     limits: Window | None = None  # °C: only this part of the scans is used
-    skip: float = TRANSIENT  # K at the start of each scan
+    skip: float | None = None  # K at the start of each scan
     whole_history: bool = False
     kind: str | None = None  # of dsc.READERS
 
@@ -71,14 +73,16 @@ def _scan(record: dsc.Record, heating: Heating, options: Options) -> Scan:
     order = np.argsort(kelvin, kind="stable")
     keep = np.concatenate([[True], np.diff(kelvin[order]) > 0])
     kelvin, signal = kelvin[order][keep], signal[order][keep]
-    use = kelvin >= heating.history[-1].end + options.skip
+    bottom = heating.history[-1].end
+    settled = max(LEAST_SKIP, min(SETTLES * heating.rate, MOST_SKIP * (float(kelvin[-1]) - bottom)))
+    use = kelvin >= bottom + (settled if options.skip is None else options.skip)
     if options.limits is not None:
         use &= (kelvin >= options.limits[0] + ZERO_CELSIUS) & (kelvin <= options.limits[1] + ZERO_CELSIUS)
     kelvin, signal = kelvin[use], signal[use]
     if kelvin.size < LEAST_POINTS:
         raise ScanError(heating.name, f"{kelvin.size} points between the limits; expected at least {LEAST_POINTS}")
     notes: tuple[str, ...] = ()
-    noise = None
+    noise = step = None
     if record.quantity == "cpn" and options.glass is None and options.liquid is None:
         cpn = signal
     else:
@@ -88,9 +92,9 @@ def _scan(record: dsc.Record, heating: Heating, options: Options) -> Scan:
         # heat capacity is positive whatever the instrument's sign of heat flow
         sign = options.exotherm or ("down" if record.quantity != "heat flow" else record.exotherm)
         made = normalise(kelvin, signal, heating.name, windows[0], windows[1], sign)
-        cpn, noise = made.cpn, made.noise
+        cpn, noise, step = made.cpn, made.noise, made.step
         notes = tuple(
             f"{word} {low - ZERO_CELSIUS:.1f} … {high - ZERO_CELSIUS:.1f} °C"
             for word, (low, high) in (("glass", made.glass), ("liquid", made.liquid))
         )
-    return Scan(kelvin, cpn, heating.history, heating.start, heating.rate, heating.name, noise, notes)
+    return Scan(kelvin, cpn, heating.history, heating.start, heating.rate, heating.name, noise, notes, step)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from .scans import ScanError
 
 Array = NDArray[np.float64]
-TRANSIENT = 3.0  # K at the start of a heating scan in which the instrument settles
 LEAST_WINDOW = 4.0  # K
 BINS = 240
 BLOCK = 2.0  # K
@@ -31,12 +30,13 @@ BEND = 0.05  # of the step: curvature of a window that makes it no line
 
 
 class Normalised(NamedTuple):
-    """CpN (n,) of a scan, its windows (K) and its noise."""
+    """CpN (n,) of a scan, its windows (K), its noise, and the distance of the lines over its mean (n,)."""
 
     cpn: Array
     glass: tuple[float, float]
     liquid: tuple[float, float]
     noise: float
+    step: Array
 
 
 class _Line(NamedTuple):
@@ -186,7 +186,7 @@ def normalise(
                 f"{'0' if word == 'glass' else '1'}; measure from further "
                 f"{'below' if word == 'glass' else 'above'} the transition, or give another window",
             )
-    return Normalised(cpn, glass, liquid, abs(noise / step))
+    return Normalised(cpn, glass, liquid, abs(noise / step), gap / gap.mean())
 
 
 def _bend(x: Array, y: Array) -> float:

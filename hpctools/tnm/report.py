@@ -37,8 +37,9 @@ def _number(value: float, error: float) -> str:
 
 
 def table(result: Result) -> str:
-    """Parameters with errors, correlation, noise, flags; one line a scan. Markdown."""
-    lines = ["| parameter | value | unit |", "|---|---|---|"]
+    """What to mind, parameters with errors, correlation, noise; one line a scan. Markdown."""
+    lines = [*(f"note: {flag}" for flag in result.flags), *([""] if result.flags else [])]
+    lines += ["| parameter | value | unit |", "|---|---|---|"]
     for name, k, scale, unit in ROWS:
         lines.append(f"| {name} | {_number(result.parameters[k] / scale, result.errors[k] / scale)} | {unit} |")
     lines.append(f"| T100 (τ = 100 s) | {result.t100:.2f} | K |")
@@ -65,7 +66,6 @@ def table(result: Result) -> str:
             f"{one.history[-1].end - ZERO_CELSIUS:.1f} | {', '.join(one.notes)} | "
             f"{np.sqrt(np.mean((one.cpn - curve) ** 2)):.4f} |"
         )
-    lines += [f"\nnote: {flag}" for flag in result.flags]
     return "\n".join(lines)
 
 
@@ -109,6 +109,7 @@ def as_dict(result: Result, command: Sequence[str] = ()) -> dict[str, Any]:
         "reduced_chi2": float(result.chi2) if np.isfinite(result.chi2) else None,
         "rms": result.rms,
         "converged": result.converged,
+        "described": result.described,
         "flags": list(result.flags),
         "start": {"method": result.start.method, "parameters": result.start.parameters.tolist()},
         "iterations": result.iterations,

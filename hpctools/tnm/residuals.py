@@ -31,18 +31,41 @@ Array = NDArray[np.float64]
 # what an instrument adds: standard deviation of its prior; those of each scan, then those of all
 PRIORS = {"gain": 0.03, "offset": 0.02, "tilt": 0.02, "gain-tilt": 0.02, "shift": 0.3, "lag": 4.0}
 EACH_SCAN = ("gain", "offset", "tilt", "gain-tilt")
-# what lines through glass and liquid windows may have got wrong: nearly free
-LINES = {"gain": 0.1, "offset": 0.05, "tilt": 0.05, "gain-tilt": 0.1}
+# what lines through glass and liquid windows may have got wrong: free, since nothing but the fit knows it
+LINES = {"gain": 0.5, "offset": 0.25, "tilt": 0.25, "gain-tilt": 0.5}
+STRETCH = (0.3, 3.0)  # of CpN by wrong lines
 LAG_CENTRE, LAG_LIMITS, SHIFT_LIMITS = 4.0, (0.0, 20.0), (-5.0, 5.0)
 # limits of the refinement, wider than the box that networks are trained in
 LOWEST_X, LOWEST_BETA = 0.05, 0.15
+LEAST_DH, MOST_DH = 1e4, 1e7  # J/mol
 LEAST_NOISE = 3e-4  # of CpN: the simulator's own error
+FIRST_NOISE = 0.01  # until it is known
+SHORTEST, LONGEST_LENGTH = 0.2, 40.0  # correlation lengths of the noise, in distances of points
 STEPS = (0.02, 0.004, 0.005, 0.004)  # of the Jacobian: T100 in w₀, ln Δh*, x, β
 LONGEST = {"shift": 1.0, "lag": 3.0}  # step of the fit, K and s
 MOVES = {"shift": 0.3, "lag": 0.5}  # the same of shift (K) and lag (s)
 
 # names of instrument parameters to fit, or standard deviations of their priors by name
 Nuisance = Sequence[str] | Mapping[str, float]
+
+
+def priors(scans: Sequence[Scan], nuisance: Nuisance = (), lines: bool | None = None) -> dict[str, float]:
+    """Instrument parameters of a fit and the standard deviations of their priors.
+
+    Those named, and what lines got wrong: `lines`, or where None for scans that were normalised by lines. Raises
+    ScanError for a name that is unknown and a prior that is no positive number.
+    """
+    for name in nuisance:
+        if name not in PRIORS:
+            raise ScanError("nuisance", f"{name!r} is unknown; expected {', '.join(PRIORS)}")
+    free = any(one.step is not None for one in scans) if lines is None else lines
+    found = dict(LINES) if free else {}
+    if not isinstance(nuisance, Mapping):
+        return found | {name: found.get(name, PRIORS[name]) for name in nuisance}
+    for name, width in nuisance.items():
+        if not width > 0:
+            raise ScanError("nuisance", f"{name} has a prior of {width!r}; expected a positive number")
+    return found | dict(nuisance)
 
 
 class Noise(NamedTuple):
@@ -89,17 +112,17 @@ def whiten(rows, temperature, offset, length):
 class Problem:
     """Residuals and Jacobian of a set of scans, with the instrument parameters that are switched on."""
 
-    def __init__(self, scans: Sequence[Scan], nuisance: Nuisance = (), dh: float | None = None) -> None:
-        for name in nuisance:
-            if name not in PRIORS:
-                raise ScanError("nuisance", f"{name!r} is unknown; expected {', '.join(PRIORS)}")
+    def __init__(
+        self, scans: Sequence[Scan], nuisance: Nuisance = (), dh: float | None = None, lines: bool | None = None
+    ) -> None:
+        widths = priors(scans, nuisance, lines)
         self.curves = Curves(scans)
         self.data = np.concatenate([s.cpn for s in scans])
         self.dh = dh
         n = len(scans)
         self.columns: list[tuple[str, int]] = [
-            *((name, k) for name in EACH_SCAN if name in nuisance for k in range(n)),
-            *((name, -1) for name in ("shift", "lag") if name in nuisance),
+            *((name, k) for name in EACH_SCAN if name in widths for k in range(n)),
+            *((name, -1) for name in ("shift", "lag") if name in widths),
         ]
         self.size = 4 + len(self.columns)
         # K of reading for a unit of each unknown behind β
@@ -111,21 +134,30 @@ class Problem:
         self._span = np.concatenate(
             [2 * (t[a:b] - t[a]) / (t[b - 1] - t[a]) - 1 for a, b in itertools.pairwise(offset)]
         )
+        # a wrong line is a line in the signal: divided by the step it is what CpN shows, exactly
+        self._share = np.concatenate([np.ones(s.cpn.size) if s.step is None else 1 / s.step for s in scans])
         low, high = np.full(self.size, -np.inf), np.full(self.size, np.inf)
         low[0], low[2:4], high[2:4] = 10.0, (LOWEST_X, LOWEST_BETA), 1.0
-        low[1], high[1] = np.log(1e4), np.log(1e7)
+        low[1], high[1] = np.log(LEAST_DH), np.log(MOST_DH)
         # steps that the linear model can be trusted for; that of T100 depends on where it is
         self.longest = np.full(self.size, np.inf)
         self.longest[1:4] = 0.25, 0.15, 0.15
         self.centre, self.prior = np.zeros(self.size), np.full(self.size, np.inf)
         for i, (name, _) in enumerate(self.columns, 4):
             self.longest[i] = LONGEST.get(name, np.inf)
-            self.prior[i] = nuisance[name] if isinstance(nuisance, Mapping) else PRIORS[name]
+            self.prior[i] = widths[name]
             if name == "lag":
                 self.centre[i], (low[i], high[i]) = LAG_CENTRE, LAG_LIMITS
             if name == "shift":
                 low[i], high[i] = SHIFT_LIMITS
         self.low, self.high = low, high
+        self.free = np.flatnonzero(np.arange(self.size) != (1 if dh is not None else -1))
+        self.noise_scale = np.ones(self.data.size)
+
+    def weigh(self, values: Array) -> None:
+        """Take noise as a share of the true step: where lines were drawn wrong CpN is stretched, and its noise too."""
+        gain = self._instrument(values)[0]
+        self.noise_scale = np.clip(gain, *STRETCH)
 
     def initial(self, parameters: Array, read: bool = False) -> Array:
         """Unknowns (size,) at a parameter set, instrument parameters at their priors' centres.
@@ -167,7 +199,12 @@ class Problem:
                 found[name][k] = value
         counts = np.diff(self.curves.offset)
         gain, offset, tilt, gain_tilt = (np.repeat(found[name], counts) for name in EACH_SCAN)
-        return 1 + gain + gain_tilt * self._span, offset + tilt * self._span, common["shift"], common["lag"]
+        return (
+            1 + self._share * (gain + gain_tilt * self._span),
+            self._share * (offset + tilt * self._span),
+            common["shift"],
+            common["lag"],
+        )
 
     def model(self, values: Array, resolution: float = 1.0) -> Array:
         """What the instrument shows, (points,)."""
@@ -175,6 +212,11 @@ class Problem:
         curve = self.curves.evaluate(self.parameters(values)[None], lag, shift, resolution)
         self.evaluations += 1
         return np.asarray(curve[0] * gain + offset)
+
+    def undisturbed(self, values: Array, model: Array) -> Array:
+        """CpN (points,) of a model (points,) without gain and base lines, behind its lag still."""
+        gain, offset, _, _ = self._instrument(values)
+        return np.asarray((model - offset) / gain)
 
     def linearise(self, values: Array, resolution: float = 1.0, central: bool = False) -> tuple[Array, Array]:
         """Model (points,) and its derivatives (size, points).
@@ -219,7 +261,7 @@ class Problem:
                     jacobian[i] = gain * (ahead - curve[0]) / MOVES[name]
             else:
                 part = self.curves.part(k)
-                base = curve[0, part] if name.startswith("gain") else np.ones(part.stop - part.start)
+                base = self._share[part] * (curve[0, part] if name.startswith("gain") else 1.0)
                 jacobian[i, part] = base * self._span[part] if name.endswith("tilt") else base
         return curve[0] * gain + offset, jacobian
 
@@ -235,7 +277,7 @@ class Problem:
 
     def whitened(self, rows: Array, noise: Noise) -> Array:
         """Rows (n, points) of residuals or derivatives as independent numbers of unit variance."""
-        out = np.ascontiguousarray(rows) / noise.sigma
+        out = np.ascontiguousarray(rows) / (noise.sigma * self.noise_scale)
         whiten(out, self.curves.temperature, self.curves.offset, noise.length)
         return out
 
@@ -247,26 +289,57 @@ class Problem:
         return float(rest @ rest + np.sum(((values - self.centre) / self.prior) ** 2))
 
 
-def noise_of(residuals: Array, curves: Curves, unknowns: float = 0.0) -> Noise:
-    """Size and correlation length of residuals (points,), whose autocorrelation over neighbours is exp(-ΔT/ℓ)."""
-    products, squares, gaps = [], [], []
-    for k in range(len(curves)):
-        r = residuals[curves.part(k)]
-        products.append(r[1:] * r[:-1])
-        squares.append(0.5 * (r[1:] ** 2 + r[:-1] ** 2))
-        gaps.append(np.diff(curves.temperature[curves.part(k)]))
-    gap = float(np.median(np.concatenate(gaps)))
-    n = residuals.size
-    variance = float(residuals @ residuals) / max(1.0, n - unknowns)
-    rho = float(np.sum(np.concatenate(products)) / max(np.sum(np.concatenate(squares)), 1e-300))
-    rho = min(max(rho + (1 + 3 * rho) / n * len(curves), 0.0), 0.98)  # bias of short series
-    length = -gap / np.log(rho) if rho > 0.1 else 0.0
-    return Noise(max(float(np.sqrt(variance)), LEAST_NOISE), length)
+def noise_of(problem: Problem, values: Array) -> Noise:
+    """Size and correlation length of the noise at a fit's end, by restricted maximum likelihood.
+
+    What the unknowns have taken up of the noise, mostly its slow part, counts (Patterson & Thompson 1971, Biometrika
+    58, 545): the residuals' own size and autocorrelation are too small, and error bars with them.
+    """
+    model, jacobian = problem.linearise(values)
+    rows = np.vstack([jacobian, (problem.data - model)[None]])[problem.free.tolist() + [-1]]
+    curves = problem.curves
+    gaps = np.concatenate([np.diff(curves.temperature[curves.part(k)]) for k in range(len(curves))])
+    degrees = max(1, rows.shape[1] - len(rows) + 1)
+    weight = 1 / problem.prior[problem.free] ** 2
+
+    def likelihood(log_length: float, length: float | None = None) -> tuple[float, float]:
+        """-2 ln of it, and the variance."""
+        length = float(np.exp(log_length)) if length is None else length
+        white = problem.whitened(rows, Noise(1.0, length))
+        information = white[:-1] @ white[:-1].T
+        # a prior is worth as much as the data have noise
+        rough = float(white[-1] @ white[-1]) / degrees
+        information += np.diag(weight * rough)
+        scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+        information /= np.outer(scale, scale)
+        information += 1e-12 * np.eye(len(scale))
+        gradient = (white[:-1] @ white[-1]) / scale
+        rest = float(white[-1] @ white[-1] - gradient @ np.linalg.solve(information, gradient))
+        variance = max(rest, 1e-300) / degrees
+        known = float(np.log1p(-np.exp(-2 * gaps / length)).sum()) if length > 0 else 0.0
+        whole = float(np.linalg.slogdet(information)[1] + 2 * np.log(scale).sum())
+        return degrees * float(np.log(variance)) + known + whole, variance
+
+    if not np.isfinite(rows).all():
+        return Noise(FIRST_NOISE, 0.0)
+    gap = float(np.median(gaps))
+    # the likelihood has one maximum: a grid, then a parabola through the best three
+    tried = np.log(gap) + np.linspace(np.log(SHORTEST), np.log(LONGEST_LENGTH), 17)
+    found = [likelihood(v)[0] for v in tried]
+    k = int(np.clip(np.argmin(found), 1, len(tried) - 2))
+    left, middle, right = found[k - 1 : k + 2]
+    move = 0.5 * (left - right) / max(left - 2 * middle + right, 1e-12)
+    length = float(np.exp(tried[k] + np.clip(move, -1, 1) * (tried[1] - tried[0])))
+    if likelihood(0.0, 0.0)[0] <= min(found):
+        length = 0.0
+    return Noise(max(float(np.sqrt(likelihood(0.0, length)[1])), LEAST_NOISE), length)
 
 
-def seen_noise(scans: Sequence[Scan]) -> float:
-    """Noise (of CpN) that the scans state, or NaN: a measure that does not depend on the model."""
-    stated = [one.noise for one in scans if one.noise is not None]
+def seen_noise(problem: Problem) -> float:
+    """Noise that the scans state, as a share of the true step, or NaN: a measure that does not depend on the model."""
+    scans, curves = problem.curves.scans, problem.curves
+    stated = [one.noise / float(np.median(problem.noise_scale[curves.part(k)])) for k, one in enumerate(scans)
+              if one.noise is not None]  # fmt: skip
     return float(np.sqrt(np.mean(np.square(stated)))) if len(stated) == len(scans) and stated else float("nan")
 
 

@@ -38,7 +38,9 @@ class Scan:
 
     temperature (n,) in K, ascending; cpn (n,): normalised heat capacity, 0 in the glass and 1 in the liquid;
     history: what happened since the sample was last in equilibrium, at `start` (K), a cooling at least;
-    heating_rate in K/min; noise: standard deviation of cpn where it is known.
+    heating_rate in K/min; noise: standard deviation of cpn where it is known; step (n,): distance of the lines through
+    glass and liquid that made cpn of a signal, over its mean, None where none were drawn; assumed: what its file left
+    open and how it was read, in words.
     """
 
     temperature: NDArray[np.float64]
@@ -49,6 +51,8 @@ class Scan:
     name: str = "scan"
     noise: float | None = None
     notes: tuple[str, ...] = field(default=())
+    step: NDArray[np.float64] | None = None
+    assumed: tuple[str, ...] = ()
 
     @property
     def cooling_rate(self) -> float:
