@@ -1,7 +1,9 @@
 """Heating scans of a DSC record, and what was done to the sample before each.
 
 Temperature against time is cut at its turning points. Between two of them lies a ramp, whose rate is the slope of its
-middle part, with holds where the temperature stays; the holds at turning points are what is left between ramps.
+middle part, with holds where the temperature stays; the holds at turning points are what is left between ramps. A
+heating scan is the part in which temperature keeps its rate: a turning point itself lies anywhere in its hold, by
+the jitter of the readings.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ LEAST_SPAN = 10.0  # K of a heating scan
 HOLD_BIN = 1.0  # K: resolution of holds within a ramp
 HOLD_FACTOR, HOLD_MINUTES = 4.0, 1.0  # time in a bin, in units of the ramp's, and least excess, that make a hold
 SHORTEST_HOLD = 0.05  # min
-UNEVEN = 0.1  # relative change of the rate within a ramp
+RATE_SPAN, UNEVEN = 1.0, 0.3  # K over which a rate is taken at the ends of a ramp; relative change that ends it
 
 Array = NDArray[np.float64]
 
@@ -100,10 +102,30 @@ def _ramp(minutes: Array, kelvin: Array, first: int, last: int) -> _Ramp | None:
     rate = float(steps) if holds else float(np.polyfit(t[inside], k[inside], 1)[0])
     middle_t, middle_k = float(t[inside][0]), float(k[inside][0])
     end_t, end_k = float(t[inside][-1]), float(k[inside][-1])
+    if rate > 0:
+        last = first + _leaves(t, k, rate, int(np.flatnonzero(inside)[-1]))
+        first = first + len(t) - 1 - _leaves(-t[::-1], -k[::-1], rate, len(t) - 1 - int(np.flatnonzero(inside)[0]))
     return _Ramp(
         first, last, rate, middle_t - (middle_k - k[0]) / rate, end_t + (k[-1] - end_k) / rate, float(k[0]),
         float(k[-1]), tuple(holds),
     )  # fmt: skip
+
+
+def _leaves(t: Array, k: Array, rate: float, start: int) -> int:
+    """Last point behind `start` of a ramp: its rate over the RATE_SPAN kelvin behind a point stays near `rate`.
+
+    The first that fails may be of the hold already, whatever its temperature, and is left out.
+    """
+    ahead = np.searchsorted(t, t + RATE_SPAN / rate)
+    for i in range(start, len(t)):
+        if ahead[i] >= len(t):
+            # too near the end for a rate, unless temperature stands still there
+            rises = k[i:] - k[i] > (1 - UNEVEN) * rate * (t[i:] - t[i])
+            return len(t) - 1 if rises[1:].all() else i - 1
+        slope = (k[ahead[i]] - k[i]) / (t[ahead[i]] - t[i])
+        if abs(slope / rate - 1) > UNEVEN:
+            return i - 1
+    return len(t) - 1
 
 
 def heating_scans(
@@ -180,13 +202,20 @@ def _facts(record: Record) -> dict[str, str]:
     return {k: v.split()[0].replace(",", ".") for k, v in record.facts.items() if k.endswith("rate") and v.split()}
 
 
+def _number(facts: dict[str, str], key: str) -> float:
+    try:
+        return float(facts.get(key, "nan"))
+    except ValueError:
+        return float("nan")
+
+
 def _without_time(
     record: Record, kelvin: Array, cooling_rates: Sequence[float], heating_rate: float | None
 ) -> Heating:
     facts = _facts(record)
-    rates = [heating_rate or float(facts.get("heating rate", "nan")), *cooling_rates]
+    rates = [_number(facts, "heating rate") if heating_rate is None else heating_rate, *cooling_rates]
     if not cooling_rates:
-        rates.append(float(facts.get("cooling rate", "nan")))
+        rates.append(_number(facts, "cooling rate"))
     if not np.isfinite(rates).all():
         raise ScanError(
             record.source,

@@ -51,6 +51,7 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     data.add_argument("--exotherm", choices=("up", "down"), help="direction of exotherms, if the file says it wrongly")
     data.add_argument("--whole-history", action="store_true",
                       help="follow the record from its first cooling, not each cycle from equilibrium")  # fmt: skip
+    data.add_argument("--temperature-unit", choices=("C", "K"), help="where the file names none")
     data.add_argument("--format", choices=("trios", "ta-q", "netzsch", "stare", "csv"), help="found from the content")
     parser.add_argument("--out", default="tnm_fit" if name == "fit" else None, metavar="OUT",
                         help="name of the results without suffix" + (" (default tnm_fit)" if name == "fit" else
@@ -96,7 +97,7 @@ def _load(given: argparse.Namespace):  # type: ignore[no-untyped-def]
         Options(
             tuple(given.cooling_rate), given.heating_rate, given.glass and tuple(given.glass),
             given.liquid and tuple(given.liquid), given.exotherm, given.limits and tuple(given.limits), given.skip,
-            given.whole_history, given.format,
+            given.whole_history, given.format, given.temperature_unit,
         ),
     )  # fmt: skip
 

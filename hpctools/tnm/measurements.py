@@ -32,6 +32,7 @@ class Options:
     skip: float | None = None  # K at the start of each scan
     whole_history: bool = False
     kind: str | None = None  # of dsc.READERS
+    temperature_unit: str | None = None  # "C" or "K", where the file names none
 
 
 def load(paths: Sequence[str | Path], options: Options | None = None) -> list[Scan]:
@@ -41,7 +42,10 @@ def load(paths: Sequence[str | Path], options: Options | None = None) -> list[Sc
     ScanError, which name the file or scan and the reason.
     """
     options = Options() if options is None else options
-    records = [dsc.read(path, options.kind) for path in paths]
+    for name, rate in (*(("cooling rate", q) for q in options.cooling_rates), ("heating rate", options.heating_rate)):
+        if rate is not None and not (np.isfinite(rate) and rate > 0):
+            raise ScanError(name, f"found {rate:g} K/min; expected a positive number")
+    records = [dsc.read(path, options.kind, options.temperature_unit) for path in paths]
     counts = [_count(record) for record in records]
     rates = list(options.cooling_rates)
     if rates and len(rates) != sum(counts):
@@ -97,4 +101,5 @@ def _scan(record: dsc.Record, heating: Heating, options: Options) -> Scan:
             f"{word} {low - ZERO_CELSIUS:.1f} … {high - ZERO_CELSIUS:.1f} °C"
             for word, (low, high) in (("glass", made.glass), ("liquid", made.liquid))
         )
-    return Scan(kelvin, cpn, heating.history, heating.start, heating.rate, heating.name, noise, notes, step)
+    return Scan(kelvin, cpn, heating.history, heating.start, heating.rate, heating.name, noise, notes, step,
+                tuple(f"{record.source}: {words}" for words in record.assumed))  # fmt: skip

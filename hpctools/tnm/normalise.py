@@ -19,12 +19,14 @@ LEAST_WINDOW = 4.0  # K
 BINS = 240
 BLOCK = 2.0  # K
 LEAVES = 0.012  # of the step: a block's departure from a line that ends its window
-BLOCK_ERRORS = 4.5  # the same in errors of a block's mean, were the noise white
+BLOCK_ERRORS = 3.5  # the same in errors of a block's mean
 MOST_SKIPPED = 8.0  # K
 KEPT = 0.6  # share of a window, counted from the end of the scan, that is used
-SIGNIFICANT = 6.0  # standard errors
+SIGNIFICANT = 4.0  # standard errors
+MOST_CORRELATED = 0.9  # of neighbours
 CRYSTALLISES = 0.2  # of the step: departure from the liquid after the transition
 LEAST_GAP = 0.15  # of the step: distance of the two lines anywhere in the scan
+OPPOSITE, EVENT_SIGMAS = 0.3, 10.0  # of the highest signal above the glass, and of noise: a dip below it as deep
 UNDERSHOOT = -0.7  # CpN below which a scan is no glass that relaxes
 BEND = 0.05  # of the step: curvature of a window that makes it no line
 
@@ -45,7 +47,7 @@ class _Line(NamedTuple):
     at: float
     rest: float  # standard deviation about the line
     error: float  # of the slope
-    points: int
+    middle_error: float
 
     def __call__(self, x: Array) -> Array:
         return np.asarray(self.middle + self.slope * (x - self.at))
@@ -57,7 +59,23 @@ def _line(x: Array, y: Array) -> _Line:
     slope = float(dx @ y / (dx @ dx))
     rest = y - y.mean() - slope * dx
     deviation = float(np.sqrt(rest @ rest / max(1, len(x) - 2)))
-    return _Line(slope, float(y.mean()), at, deviation, deviation / float(np.sqrt(dx @ dx)), len(x))
+    spread = deviation * _fewer(rest)
+    return _Line(slope, float(y.mean()), at, deviation, spread / float(np.sqrt(dx @ dx)), spread / np.sqrt(len(x)))
+
+
+def _fewer(rest: Array) -> float:
+    """Factor on standard errors for noise that is correlated, by the correlation of neighbours in what is left."""
+    near = float(rest[1:] @ rest[:-1] / max(rest @ rest, 1e-300))
+    near = min(max(near + 4 / len(rest), 0.0), MOST_CORRELATED)  # what a line takes up makes it too small
+    return float(np.sqrt((1 + near) / (1 - near)))
+
+
+def _block_noise(x: Array, y: Array) -> float:
+    """Standard deviation of means over BLOCK kelvin, by their second differences, of which few see the transition."""
+    count = max(4, round(float(x[-1] - x[0]) / BLOCK))
+    means = np.array([float(part.mean()) for part in np.array_split(y, min(count, len(y)))])
+    bends = np.abs(np.diff(means, 2)) / np.sqrt(6.0)
+    return 1.4826 * float(np.median(bends))
 
 
 def _binned(x: Array, y: Array) -> tuple[Array, Array]:
@@ -81,7 +99,7 @@ def _longest(x: Array, y: Array, step: float, noise: float, limit: int) -> tuple
     pitch = abs(float(x[-1] - x[0])) / (len(x) - 1)
     block = max(1, round(BLOCK / pitch))
     least = max(6, round(LEAST_WINDOW / pitch))
-    allowed = max(LEAVES * step, BLOCK_ERRORS * noise / np.sqrt(block))
+    allowed = max(LEAVES * step, BLOCK_ERRORS * noise)
     for first in range(0, max(1, round(MOST_SKIPPED / pitch)), block):
         for end in range(limit, first + least - 1, -max(1, block // 2)):
             rest = y[first:end] - _line(x[first:end], y[first:end])(x[first:end])
@@ -95,8 +113,7 @@ def _longest(x: Array, y: Array, step: float, noise: float, limit: int) -> tuple
 def automatic_windows(kelvin: Array, signal: Array, name: str) -> tuple[tuple[float, float], tuple[float, float]]:
     """Glass and liquid windows (K) of a heating scan. Raises ScanError where there is no transition."""
     x, y = _binned(kelvin, signal)
-    weights = np.array([1.0, -3.0, 3.0, -1.0]) / np.sqrt(20.0)
-    noise = 1.4826 * float(np.median(np.abs(np.convolve(y, weights, "valid"))))
+    noise = _block_noise(x, y)
     width = max(2, len(x) // 60)
     smooth = np.convolve(y, np.ones(width) / width, "same")
     inner = slice(max(width, len(x) // 12), -max(width, len(x) // 12))
@@ -150,12 +167,13 @@ def normalise(
     step = float((high_line(middle) - low_line(middle))[0])
     doubt = float(
         np.hypot(high_line.error * (high_line.at - middle[0]), low_line.error * (low_line.at - middle[0]))
-        + np.hypot(high_line.rest / np.sqrt(high_line.points), low_line.rest / np.sqrt(low_line.points))
+        + np.hypot(high_line.middle_error, low_line.middle_error)
     )
     noise = float(np.sqrt(0.5 * (low_line.rest**2 + high_line.rest**2)))
     between = (kelvin > glass[1]) & (kelvin < liquid[0])
     rounding = 1e-9 * float(np.ptp(signal))
     if abs(step) < max(SIGNIFICANT * doubt, 1.5 * noise, rounding):
+        _refuse_exotherm(kelvin, signal, low_line, glass, name)
         largest = float(np.max(np.abs((signal - low_line(kelvin))[between]), initial=0.0))
         peak = largest > 10 * max(abs(step), noise)
         raise ScanError(
@@ -172,8 +190,13 @@ def normalise(
         )
     span = (kelvin > glass[0] - 1e-9) & (kelvin < liquid[1] + 1e-9)
     if np.min(gap[span] / step) < LEAST_GAP:
+        _refuse_exotherm(kelvin, signal, low_line, glass, name)
         raise ScanError(
-            name, "the lines of glass and liquid cross within the scan: give windows further from the transition"
+            name,
+            f"the lines of glass and liquid cross within the scan: what was taken for liquid, "
+            f"{liquid[0] - 273.15:.1f} … {liquid[1] - 273.15:.1f} °C, is not straight liquid: the scan ends in its "
+            "transition, or the sample crystallises or melts there; measure further, leave that part out (--limits), "
+            "or give windows (--glass, --liquid)",
         )
     cpn = (signal - low_line(kelvin)) / gap
     _refuse_other_events(kelvin, cpn, glass, liquid, abs(noise / step), name)
@@ -189,14 +212,33 @@ def normalise(
     return Normalised(cpn, glass, liquid, abs(noise / step), gap / gap.mean())
 
 
+def _refuse_exotherm(kelvin: Array, signal: Array, low: _Line, glass: tuple[float, float], name: str) -> None:
+    """Raise ScanError for a signal that rises out of the glass and then falls far below it."""
+    x, y = _binned(kelvin, signal)
+    above = y - low(x)
+    behind = x > glass[1]
+    # the transition goes to the side of its larger area
+    above = above * (1.0 if above[behind].sum() > 0 else -1.0)
+    top = int(np.argmax(np.where(behind, above, -np.inf)))
+    for part, word in ((slice(top, None), "after"), (slice(int(np.argmax(behind)), top + 1), "before")):
+        least = int(part.start) + int(np.argmin(above[part]))
+        if above[least] < -max(OPPOSITE * above[top], EVENT_SIGMAS * low.rest):
+            raise ScanError(
+                name,
+                f"the sample crystallises (exotherm near {x[least] - 273.15:.1f} °C, {word} the highest signal): only "
+                "scans of glass that becomes liquid can be fitted; use a scan that ends below that temperature "
+                "(--limits) and reaches straight liquid there",
+            )
+
+
 def _bend(x: Array, y: Array) -> float:
-    """Sagitta of the parabola through a window, less two standard errors."""
+    """Sagitta of the parabola through a window, less four standard errors."""
     u = 2 * (x - x[0]) / (x[-1] - x[0]) - 1
     basis = np.vander(u, 3)
     found, *_ = np.linalg.lstsq(basis, y, rcond=None)
     rest = y - basis @ found
     error = float(np.sqrt(rest @ rest / max(1, len(x) - 3) * np.linalg.inv(basis.T @ basis)[0, 0]))
-    return abs(float(found[0])) - 4 * error
+    return abs(float(found[0])) - 4 * error * _fewer(rest)
 
 
 def _refuse_other_events(

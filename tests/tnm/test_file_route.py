@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpctools.tnm import Noise, fit, load
+from hpctools.tnm import Noise, dsc, fit, load
 from hpctools.tnm.curves import Curves
+from hpctools.tnm.measurements import Options
 from hpctools.tnm.model import reference_temperature
 from hpctools.tnm.normalise import normalise
 from hpctools.tnm.residuals import LINES, Problem, noise_of
@@ -122,3 +123,113 @@ def test_numbers_that_cannot_be(options, words):
     with pytest.raises(ScanError) as error:
         fit(load([DATA / "trios.csv"]), **options)
     assert str(error.value).startswith(words)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def write(path, record, head="time [min],temperature [°C],heat flow [W/g]\n", order="tcs", kelvin=0.0):
+    """A record as plain CSV; order of time, °C, signal."""
+    columns = {"t": record.seconds / 60, "c": record.celsius + kelvin, "s": record.signal}
+    np.savetxt(path, np.column_stack([columns[k] for k in order]), "%.6f", ",", header=head.strip(), comments="")
+    return path
+
+
+def test_jitter_and_overshoot_in_the_hold(tmp_path):
+    """The highest reading lies anywhere in the hold at the top; its rows are none of the scan."""
+    record = dsc.read(DATA / "trios.csv")
+    wanted = load([DATA / "trios.csv"])
+    top = record.celsius.max()
+    held = record.celsius > top - 1e-6
+    variants = {"overshoot": np.where(held, 0.3 * np.sin(np.arange(held.size)), 0.0)}
+    for size in (0.002, 0.02):
+        variants[f"jitter of {size}"] = size * np.random.default_rng(0).standard_normal(held.size)
+    for name, extra in variants.items():
+        path = write(tmp_path / "run.csv", replace(record, celsius=record.celsius + extra, signal=-record.signal))
+        found = load([path])
+        assert len(found) == len(wanted), name
+        for a, b in zip(found, wanted, strict=True):
+            assert top + 273.15 - 1.6 < a.temperature[-1] < top + 273.2, name
+            inside = (b.temperature > 440) & (b.temperature < 490)
+            assert np.abs(np.interp(b.temperature, a.temperature, a.cpn) - b.cpn)[inside].max() < 0.05, name
+            assert a.heating_rate == pytest.approx(10, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("head", "order"),
+    [
+        ("t [min],T [°C],heat flow [mW]", "tcs"),
+        ("t/min,Ts/°C,DSC/mW", "tcs"),
+        ("t [min],T [°C],HF [mW]", "tcs"),
+        ("Temp./°C,Zeit/min,DSC/(mW/mg)", "cts"),
+        ("T,t,HF", "cts"),
+        ("", "tcs"),
+    ],
+)
+def test_names_of_columns(tmp_path, head, order):
+    record = dsc.read(DATA / "trios.csv")
+    path = write(tmp_path / "run.csv", record, head, order)
+    found = dsc.read(path)
+    np.testing.assert_allclose(found.celsius, record.celsius, atol=1e-5)
+    np.testing.assert_allclose(found.signal, record.signal, atol=1e-5)
+    np.testing.assert_allclose(found.seconds, record.seconds, atol=1e-3)
+    assert bool(found.assumed) == (head in ("", "T,t,HF"))
+
+
+def test_unit_of_temperature(tmp_path):
+    record = dsc.read(DATA / "trios.csv")
+    path = write(tmp_path / "run.csv", record, "time,temperature,heat flow", kelvin=273.15)
+    taken = dsc.read(path)
+    assert any("look like kelvin: give --temperature-unit K" in words for words in taken.assumed)
+    stated = dsc.read(path, unit="K")
+    np.testing.assert_allclose(stated.celsius, record.celsius, atol=1e-5)
+    assert not any("kelvin" in words for words in stated.assumed)
+    path = write(tmp_path / "named.csv", record)
+    np.testing.assert_allclose(dsc.read(path, unit="K").celsius, record.celsius, atol=1e-5)
+    # and the fit hands it on
+    scans = [replace(s, assumed=("run.csv: taken as °C",)) for s in load([DATA / "trios.csv"])]
+    assert "run.csv: taken as °C" in fit(scans).flags
+
+
+def test_wrong_format_and_rates():
+    for kind in ("trios", "netzsch", "ta-q", "stare"):
+        with pytest.raises(dsc.FileError, match=f"has no mark of the format {kind}"):
+            dsc.read(DATA / "plain_5.csv", kind)
+    for options, words in (
+        (Options(cooling_rates=(-5.0,)), r"cooling rate: found -5 K/min; expected a positive"),
+        (Options(heating_rate=-10.0), r"heating rate: found -10 K/min"),
+        (Options(heating_rate=0.0), r"heating rate: found 0 K/min"),
+    ):
+        with pytest.raises(ScanError, match=words):
+            load([DATA / "plain_5.csv"], options)
+
+
+def slow_noise(kelvin, sigma, length, random):
+    rho = np.exp(-(kelvin[1] - kelvin[0]) / length)
+    out = random.standard_normal(kelvin.size)
+    for i in range(1, kelvin.size):
+        out[i] = rho * out[i - 1] + np.sqrt(1 - rho**2) * out[i]
+    return sigma * out
+
+
+def transition(kelvin):
+    return 1 / (1 + np.exp(-(kelvin - 350) / 1.2)) + 0.8 * np.exp(-(((kelvin - 355) / 3) ** 2))
+
+
+def test_two_per_cent_of_slow_noise_are_no_event():
+    kelvin = np.arange(293.0, 395.0, 0.25)
+    signal = 3 + 3e-3 * (kelvin - 350) + transition(kelvin)
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        cpn = normalise(kelvin, signal + slow_noise(kelvin, 0.02, 1.0, random), "one").cpn
+        assert abs(np.median(cpn[-40:]) - 1) < 0.1
+
+
+def test_exotherm_at_the_end_of_a_scan():
+    kelvin = np.arange(293.0, 395.0, 0.25)
+    signal = 3 + 3e-3 * (kelvin - 350) + transition(kelvin) - 3.5 * np.exp(-(((kelvin - 385) / 4) ** 2))
+    with pytest.raises(ScanError, match=r"^one: the sample crystallises \(exotherm near 11\d\.\d °C, after"):
+        normalise(kelvin, signal, "one")
+    part = kelvin < 356
+    with pytest.raises(ScanError, match="the scan ends in its transition"):
+        normalise(kelvin[part], signal[part], "one")

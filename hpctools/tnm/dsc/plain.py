@@ -1,15 +1,20 @@
 """Plain CSV: a column of temperature and one of heat flow, heat capacity or CpN; a column of time if there is one.
 
 Lines that begin with `#` may hold `key: value`, of which `cooling rate`, `heating rate` (K/min) and `exotherm` (up,
-down) are used. Without names of columns the first is temperature in °C and the second heat flow.
+down) are used. Without names of columns the first is temperature and the second heat flow, and of three the first is
+time in min, if it grows. What is not said but assumed is noted in the record.
 """
 
 from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from .record import FileError, Record, checked
 from .text import column, direction, is_numeric, mass_in_mg, separator, split, table, to_celsius, to_seconds
+
+TIME_UNITS = ("s", "sec", "min", "h")
 
 
 def matches(text: str) -> bool:
@@ -49,13 +54,24 @@ def read(text: str, source: str) -> Record:
         )
     columns = len(names) if names else len(fields)
     data = table([line for _, line in numbered[first:]], mark, columns, source, numbered[first][0])
-    time = column(names, "time", "t [s]", "t/min", "t/s")
-    temperature = column(names, "temperature", "temp", "sample temperature", "ts", "t")
-    signal = column(names, "cpn", "heat flow", "heatflow", "dsc", "heat capacity", "cp", "signal", "value")
+    time = column(names, "time", "zeit")
+    if time is None:
+        # a short "t" is a time by its unit, or beside a capital T
+        short = [i for i, name in enumerate(names) if name in ("t", "T")]
+        time = next((i for i in short if units[i].strip().lower() in TIME_UNITS), None)
+        if time is None and {names[i] for i in short} == {"t", "T"}:
+            time = names.index("t")
+    others = ["" if i == time else name for i, name in enumerate(names)]
+    temperature = column(others, "temperature", "temp", "sample temperature", "ts")
+    if temperature is None:
+        temperature = next((i for i, name in enumerate(others) if name in ("t", "T")), None)
+    signal = column(others, "cpn", "heat flow", "heatflow", "hf", "dsc", "heat capacity", "cp", "signal", "value")
     if not names:
         if columns < 2:
             raise FileError(source, "one column of numbers; expected temperature and heat flow")
         temperature, signal = 0, 1
+        if columns > 2 and np.all(np.diff(data[:, 0]) >= 0) and not np.all(np.diff(data[:, 1]) >= 0):
+            time, temperature, signal = 0, 1, 2
     if temperature is None or signal is None or temperature == signal:
         raise FileError(
             source, f"columns {', '.join(names)}; expected names such as 'temperature [°C], heat flow [mW]'"
@@ -64,11 +80,20 @@ def read(text: str, source: str) -> Record:
     quantity = "cpn" if word.startswith("cpn") else "heat flow"
     if word.startswith(("cp", "heat c")) and quantity != "cpn":
         quantity = "heat capacity"
-    celsius = to_celsius(data[:, temperature], units[temperature] if names else "", source)
+    unit = units[temperature] if names else ""
+    celsius = to_celsius(data[:, temperature], unit, source)
+    clock = (units[time] if names else "") or "min" if time is not None else ""
+    assumed = []
+    if not names:
+        word = {None: "", 0: "time [min], "}[time] + "temperature, heat flow"
+        assumed.append(f"no names of columns: read as {word}")
+    elif time is not None and not units[time]:
+        assumed.append("no unit of time: taken as min")
     return checked(
         Record(
             source, "CSV", celsius, data[:, signal],
-            None if time is None else to_seconds(data[:, time], units[time] or "min", source), quantity,
+            None if time is None else to_seconds(data[:, time], clock, source), quantity,
             direction(facts.get("exotherm", "")), mass_in_mg(facts["mass"]) if "mass" in facts else None, facts,
+            tuple(assumed), unit_known=bool(unit.strip(" []()")),
         )
     )  # fmt: skip

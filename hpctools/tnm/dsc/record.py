@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ class Record:
 
     celsius (n,): sample temperature; signal (n,); seconds (n,) since the start, or None; quantity: "heat flow",
     "heat capacity" or "cpn"; exotherm: "up", "down", or None where the file does not say; mass in mg or None; facts:
-    what else the header says (cooling rate and heating rate in K/min, where it does).
+    what else the header says (cooling rate and heating rate in K/min, where it does); assumed: how it was read
+    where it is silent, in words; unit_known: whether it names the unit of temperature.
     """
 
     source: str
@@ -36,9 +37,13 @@ class Record:
     exotherm: str | None = None
     mass: float | None = None
     facts: dict[str, str] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+    unit_known: bool = True
 
 
 LEAST_ROWS = 20
+KELVIN = 273.15
+LIKE_KELVIN = 150.0  # few scans begin at more °C than this, nearly all at more kelvin
 
 
 def checked(record: Record) -> Record:
@@ -65,5 +70,20 @@ def checked(record: Record) -> Record:
         raise FileError(record.source, f"the signal is {y[0]:g} in all rows; is it another column?")
     return Record(
         record.source, record.form, t, y, None if s is None else s[keep] - s[keep][0], record.quantity,
-        record.exotherm, record.mass, record.facts,
+        record.exotherm, record.mass, record.facts, record.assumed, record.unit_known,
     )  # fmt: skip
+
+
+def in_unit(record: Record, unit: str | None) -> Record:
+    """The record with temperatures in this unit, "C" or "K", where its file names none; what was assumed is noted."""
+    if record.unit_known:
+        return record
+    if unit == "K":
+        return replace(record, celsius=record.celsius - KELVIN, unit_known=True)
+    if unit == "C":
+        return replace(record, unit_known=True)
+    low, high = float(record.celsius.min()), float(record.celsius.max())
+    words = f"temperatures {low:g} … {high:g} without a unit: taken as °C"
+    if low > LIKE_KELVIN:
+        words += "; they look like kelvin: give --temperature-unit K, or C if they are not"
+    return replace(record, assumed=(*record.assumed, words))
