@@ -24,6 +24,7 @@ _MODULES = {
     "fit_many": "refinement",
     "load": "measurements",
     "open_grid": "grid_file",
+    "predict": "prediction",
     "scan": "scans",
     "simulate": "simulator",
     "simulate_windows": "simulator",

@@ -28,9 +28,10 @@ PREDICT = """A first estimate of the TNM parameters of DSC heating scans, withou
 
     python -m hpctools.tnm predict run.txt
 
-It takes the files and options of `fit`. The estimate is the network's; where the network refuses the scans (the reason
-is printed) it is that of the cooling-rate law and a table of simulated scans, which has no error bars. Neither knows
-what the lines through glass and liquid got wrong, which can move Δh* by 10-20 %; `fit` takes that out.
+It takes the files and options of `fit`. The estimate is the network's, whose error bars know the noise and what the
+lines through glass and liquid may have got wrong. The network refuses scans that contradict its estimate and those that
+it cannot read; the reason is printed with an estimate from the cooling-rate law and a table of simulated scans, which
+has no error bars. Exit codes: 0 estimated by the network, 1 refused (by it, or the scans by name), 2 usage.
 """
 
 
@@ -128,17 +129,14 @@ def _fit(given: argparse.Namespace) -> int:
 
 def _predict(given: argparse.Namespace) -> int:
     from . import report
-    from .scans import check_levels, check_rates
-    from .start import estimate
+    from .prediction import predict
 
     scans = _load(given)
-    check_rates(scans)
-    check_levels(scans)
-    found = estimate(scans)
+    found = predict(scans)
     print(report.estimate_table(found, scans))
     if given.out is not None:
         print(f"results: {report.write_estimate(found, scans, given.out + '.json', sys.argv)}")
-    return stop.COMPLETE
+    return stop.ERROR if found.refused else stop.COMPLETE
 
 
 COMMANDS = {"fit": fit_command, "predict": predict_command}

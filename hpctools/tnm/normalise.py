@@ -60,13 +60,13 @@ def _line(x: Array, y: Array) -> _Line:
     rest = y - y.mean() - slope * dx
     deviation = float(np.sqrt(rest @ rest / max(1, len(x) - 2)))
     spread = deviation * _fewer(rest)
-    return _Line(slope, float(y.mean()), at, deviation, spread / float(np.sqrt(dx @ dx)), spread / np.sqrt(len(x)))
+    return _Line(slope, float(y.mean()), at, deviation, spread / float(np.sqrt(dx @ dx)), spread / float(np.sqrt(len(x))))
 
 
 def _fewer(rest: Array) -> float:
     """Factor on standard errors for noise that is correlated, by the correlation of neighbours in what is left."""
-    near = float(rest[1:] @ rest[:-1] / max(rest @ rest, 1e-300))
-    near = min(max(near + 4 / len(rest), 0.0), MOST_CORRELATED)  # what a line takes up makes it too small
+    near = float(rest[1:] @ rest[:-1]) / max(float(rest @ rest), 1e-300)
+    near = float(np.clip(near + 4 / len(rest), 0.0, MOST_CORRELATED))  # what a line takes up makes it too small
     return float(np.sqrt((1 + near) / (1 - near)))
 
 

@@ -150,7 +150,7 @@ def _result(problem: Problem, state: State, noise: Noise, start: Start, passes: 
     chi2 = float("nan")
     if seen == seen:
         chi2 = float(residuals @ residuals) / max(seen, LEAST_NOISE) ** 2 / max(1, residuals.size - problem.size)
-    described = not (chi2 > FAILED and rms > FAILED_REST)
+    described = not fails(problem, rms)
     instrument: dict[str, tuple[list[float], list[float]]] = {}
     for i, (name, _) in enumerate(problem.columns, 4):
         entry = instrument.setdefault(name, ([], []))
@@ -158,8 +158,8 @@ def _result(problem: Problem, state: State, noise: Noise, start: Start, passes: 
         entry[1].append(float(np.sqrt(inner[i, i])))
     flags = []
     if not described:
-        flags.append(f"the model does not describe these scans: residuals of {rms:.2g} ΔCp, reduced χ² {chi2:.0f}; "
-                     "are the rates right, and is each scan one glass transition?")  # fmt: skip
+        flags.append(f"the model does not describe these scans: residuals of {rms:.2g} ΔCp, far beyond the "
+                     "noise; are the rates right, and is each scan one glass transition?")  # fmt: skip
     elif chi2 > POOR:
         flags.append(f"poor fit: reduced χ² {chi2:.1f}")
     if not state.converged:
@@ -176,6 +176,12 @@ def _result(problem: Problem, state: State, noise: Noise, start: Start, passes: 
         tuple(state.model[problem.curves.part(k)] for k in range(len(problem.curves))), start,
         {name: (np.array(v), np.array(e)) for name, (v, e) in instrument.items()}, passes, problem.evaluations, seconds,
     )  # fmt: skip
+
+
+def fails(problem: Problem, rms: float) -> bool:
+    """Whether residuals of this size mean that the model does not describe the scans at all."""
+    seen = seen_noise(problem)
+    return rms > FAILED_REST and rms**2 > FAILED * max(seen if seen == seen else roughness(problem), LEAST_NOISE) ** 2
 
 
 def _unsettled(parameters: Array, scans: Sequence[Scan]) -> list[str]:

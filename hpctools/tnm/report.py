@@ -145,7 +145,7 @@ def write_estimate(found: Start, scans: Sequence[Scan], path: str | Path, comman
         "parameters": dict(zip(KEYS, found.parameters.tolist(), strict=True)),
         "units": dict(zip(KEYS, UNITS, strict=True)),
         "covariance": None if found.covariance is None else found.covariance.tolist(), "flags": list(found.flags),
-        "scans": [_scan_facts(one) for one in scans],
+        "refused": found.refused, "scans": [_scan_facts(one) for one in scans],
     }  # fmt: skip
     return _write(Path(path), (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
 

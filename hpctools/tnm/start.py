@@ -37,13 +37,14 @@ class Start(NamedTuple):
     """Parameter sets (k, 4) to start from, best first, and where they come from.
 
     covariance (4, 4) of the first, ln A, Δh*, x, β, or None; flags: what speaks against it, or why the network gives
-    none.
+    none; refused: whether the network was to answer and did not.
     """
 
     candidates: Array
     method: str
     covariance: Array | None = None
     flags: tuple[str, ...] = ()
+    refused: bool = False
 
     @property
     def parameters(self) -> Array:
