@@ -48,10 +48,8 @@ def material(name: str) -> Material:
     return next(m for m in MATERIALS if m.name == name)
 
 
-def measure(
-    m: Material, rates: tuple[float, ...], random: np.random.Generator, span: tuple[float, float], dcp: float
-) -> list[Piece]:
-    """Pieces of a run; span: K below and above T100; dcp: J/(g K)."""
+def measure(m: Material, rates: tuple[float, ...], span: tuple[float, float], dcp: float) -> list[Piece]:
+    """Pieces of a run without noise; span: K below and above T100; dcp: J/(g K)."""
     low, high = np.round(m.t100 - span[0]), np.round(m.t100 + span[1])
     pieces, clock = [], 0.0
     for q in rates:
@@ -61,7 +59,7 @@ def measure(
         history = solve(m.parameters, [r / 60 for r, _, _ in program], seconds, float(high), resolution=6.0)
         begin = 0.0
         for k, (rate, a, b) in enumerate(program):
-            step = COOLING_STEP if rate <= 0 else STEP
+            step = _step(rate)
             points = max(int(abs(b - a) / step), 8 if rate == 0 else 2) + 1
             t = np.linspace(0.0, lengths[k], points)[1:] if pieces else np.linspace(0.0, lengths[k], points)
             first, last = np.searchsorted(history.segment, [k, k + 1])
@@ -72,18 +70,30 @@ def measure(
             kelvin = a + rate * t
             glass = 0.6 * dcp / 0.2 * (1 + 1e-3 * (kelvin - m.t100))
             settled = 1 - np.exp(-abs(rate) * t / SETTLE)
-            noise = np.empty(t.size)
-            value = random.standard_normal()
-            rho = np.exp(-step / LENGTH)
-            for i in range(t.size):
-                noise[i] = value
-                value = rho * value + np.sqrt(1 - rho**2) * random.standard_normal()
             flow = (glass * rate / 60) * settled + dcp * (1 - 5e-4 * (kelvin - m.t100)) * slope
-            flow = flow + NOISE * dcp * HEATING / 60 * noise
             pieces.append(Piece(clock + t, kelvin - 273.15, flow, rate, b - 273.15))
             begin += lengths[k]
             clock += lengths[k]
     return pieces
+
+
+def _step(rate: float) -> float:
+    """K between rows."""
+    return COOLING_STEP if rate <= 0 else STEP
+
+
+def with_noise(pieces: list[Piece], random: np.random.Generator, dcp: float, size: float = NOISE) -> list[Piece]:
+    """The run with noise of this share of ΔCp."""
+    out = []
+    for p in pieces:
+        noise = np.empty(p.minutes.size)
+        value = random.standard_normal()
+        rho = np.exp(-_step(p.rate) / LENGTH)
+        for i in range(noise.size):
+            noise[i] = value
+            value = rho * value + np.sqrt(1 - rho**2) * random.standard_normal()
+        out.append(p._replace(flow=p.flow + size * dcp * HEATING / 60 * noise))
+    return out
 
 
 def _comma(text: str) -> str:
@@ -172,23 +182,25 @@ def make(seed: int = 1) -> tuple[dict[str, bytes], dict[str, Any]]:
     def note(name: str, m: Material) -> None:
         known[name] = {"material": m.name, "ln_A": m.ln_a, "dh": m.dh, "x": m.x, "beta": m.beta, "source": m.source}
 
+    def noisy(m: Material, rates: tuple[float, ...], span: tuple[float, float], dcp: float) -> list[Piece]:
+        return with_noise(measure(m, rates, span, dcp), random, dcp)
+
     m = material("As2Se3")
-    pieces = measure(m, RATES, random, (75.0, 50.0), 0.18)
-    files["trios.txt"], files["trios.csv"] = trios(pieces), trios_csv(measure(m, (1.0, 5.0, 20.0), random,
-                                                                                     (75.0, 50.0), 0.18))  # fmt: skip
+    files["trios.txt"] = trios(noisy(m, RATES, (75.0, 50.0), 0.18))
+    files["trios.csv"] = trios_csv(noisy(m, (1.0, 5.0, 20.0), (75.0, 50.0), 0.18))
     note("trios.txt", m)
     note("trios.csv", m)
     m = material("a-Se (enthalpy)")
-    files["ta_q.txt"] = ta_q(measure(m, (0.5, 2.0, 10.0, 20.0), random, (45.0, 30.0), 0.2))
+    files["ta_q.txt"] = ta_q(noisy(m, (0.5, 2.0, 10.0, 20.0), (45.0, 30.0), 0.2))
     note("ta_q.txt", m)
     m = material("nifedipine")
-    files["netzsch.txt"] = netzsch(measure(m, RATES, random, (35.0, 25.0), 0.35))
+    files["netzsch.txt"] = netzsch(noisy(m, RATES, (35.0, 25.0), 0.35))
     note("netzsch.txt", m)
     m = material("TPD")
-    files["stare.txt"] = stare(measure(m, RATES, random, (45.0, 30.0), 0.3))
+    files["stare.txt"] = stare(noisy(m, RATES, (45.0, 30.0), 0.3))
     note("stare.txt", m)
     m = material("griseofulvin")
-    files |= csv_files(measure(m, RATES, random, (40.0, 25.0), 0.35), RATES)
+    files |= csv_files(noisy(m, RATES, (40.0, 25.0), 0.35), RATES)
     note("plain_*.csv", m)
     return files, known
 

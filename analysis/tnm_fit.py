@@ -179,6 +179,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/tnm_fit.csv"), help="rows (CSV)")
     parser.add_argument("--figure", type=Path, help="default: beside the rows")
     options = parser.parse_args()
+    if options.samples < 1:
+        raise AnalysisError(f"--samples {options.samples}: expected one or more")
     picture = check_output(options.figure or options.out.with_suffix(".png"))
     rows = rows_of(options)
     print(shares(rows), "\n")

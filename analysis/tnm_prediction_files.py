@@ -1,4 +1,4 @@
-"""What the scripts on predictions share: files, errors in the units of the tables, what the paper states."""
+"""A module for other scripts, none of its own. What those on predictions share: files, errors in the units of the tables, what the paper states."""
 
 from __future__ import annotations
 

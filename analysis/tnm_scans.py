@@ -1,4 +1,4 @@
-"""Scans for the proofs of the fit: samples of the box, made with finer steps and other modes than the fit uses."""
+"""A module for other scripts, none of its own. Scans for the proofs of the fit: samples of the box, made with finer steps and other modes than the fit uses."""
 
 from __future__ import annotations
 

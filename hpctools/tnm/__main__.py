@@ -161,7 +161,7 @@ def train_command(arguments: list[str]) -> int:
 
     try:
         return run(job, ranks, sys.argv, given.dry_run)
-    except StoreError as error:  # all ranks meet it alike
+    except (StoreError, TrainingError) as error:  # all ranks meet it alike
         if ranks.rank == 0:
             print(f"error: {error}", file=sys.stderr)
         return stop.ERROR

@@ -29,7 +29,7 @@ from hpctools.training_data import share
 from . import compact_scans
 from .grid_file import GridFile, open_grid
 from .learning_settings import MODELS, TrainJob
-from .mcnn import MCNN, Architecture, WeightedLoss, forward_flop
+from .mcnn import MCNN, THINNED, Architecture, WeightedLoss, forward_flop, points_needed
 from .predictions import Predictions, make_predictions, write
 from .program import Program
 from .simulator import windows
@@ -37,6 +37,7 @@ from .simulator import windows
 PREDICTIONS = "predictions.h5"
 SPLIT = (0.70, 0.15, 0.15)  # training, validation, test
 _TIMED_STEPS = 3
+_TIMED_SAMPLES = 8  # on a CPU
 _SPLIT_SEED = 0  # not that of the training, so that all trainings of a model share their test samples
 
 
@@ -113,7 +114,14 @@ def samples(source: Source, rows: NDArray[np.int64], job: TrainJob, world: Torch
 
 
 def architecture(job: TrainJob, program: Program) -> Architecture:
-    """The network of a job."""
+    """The network of a job. Raises TrainingError where it leaves too few points of the scans."""
+    least = max(1 + (points_needed(kernel, job.pools) - 1) * thinning for kernel, thinning in THINNED)
+    most = (program.points - 1) // (least - 1)
+    if job.every > most:
+        raise TrainingError(
+            f"--every {job.every} leaves {-(-program.points // job.every)} points, and kernels and pools {job.pools} "
+            f"need {least}: take --every {most} or less, or smaller pools"
+        )
     return Architecture(
         points=-(-program.points // job.every), scans=program.scans, filters=job.filters, pools=job.pools,
         units=job.units, dropout=job.dropout, own_weights=job.own_weights, limits=job.limits,
@@ -141,9 +149,11 @@ def load_network(path: str | Path) -> tuple[MCNN, dict[str, Any]]:
 
 
 def seconds_a_step(network: MCNN, data: Samples, loss: WeightedLoss, job: TrainJob, world: TorchWorld) -> float:
-    """Seconds of an optimiser step, the data included; the weights change."""
+    """Seconds of an optimiser step, the data included; the weights change. On a CPU of a part of it, in proportion."""
     optimiser = torch.optim.SGD(network.parameters(), lr=0.0)
-    number = -(-min(job.batch, data.number) // world.size)
+    whole = number = -(-min(job.batch, data.number) // world.size)
+    if world.device.type == "cpu":
+        number = min(number, _TIMED_SAMPLES)
     for step in range(_TIMED_STEPS + 1):
         if step == 1:  # the first one warms up
             _wait_for(world.device)
@@ -152,7 +162,7 @@ def seconds_a_step(network: MCNN, data: Samples, loss: WeightedLoss, job: TrainJ
         loss(network, data.in_order(0, number))["loss"].backward()
         optimiser.step()
     _wait_for(world.device)
-    return (time.perf_counter() - began) / _TIMED_STEPS
+    return (time.perf_counter() - began) / _TIMED_STEPS * whole / number
 
 
 def _wait_for(device: torch.device) -> None:
@@ -190,6 +200,8 @@ def run(job: TrainJob, world: TorchWorld, arguments: Sequence[str], dry_run: boo
     if talk:
         print(plan_text(job, source, network, [len(part) for part in rows], world), flush=True)
     if dry_run:
+        if talk:
+            print("time      of a step: being measured", flush=True)
         few = samples(source, rows[0][: job.batch], job, world, "first batch")
         step = world.max(seconds_a_step(network.to(world.device), few, loss, job, world))
         if talk:

@@ -7,7 +7,7 @@ numbers of filters, pool sizes, dense units of the branches, dropout and initial
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,6 +22,7 @@ from .learning_settings import LIMITS
 SEGMENT_POINTS = 1000  # of the polynomial
 THINNING = 3
 KERNELS = (4, 12, 24)  # of the branches: segment, thinned, raw
+THINNED = ((KERNELS[1], THINNING), (KERNELS[2], 1))  # kernels of branches whose input has a scan's points, thinned
 HIDDEN = 32
 
 
@@ -89,6 +90,14 @@ def _gram(degree: int, s: Tensor, n: Tensor, half: Tensor) -> Tensor:
     if degree == 2:
         return s * s - (n * n - 1) / (12 * half * half)
     return s * (s * s - (3 * n * n - 7) / (20 * half * half))
+
+
+def points_needed(kernel: int, pools: Sequence[int]) -> int:
+    """Fewest points of a branch's input that leave one behind its three convolutions and pools."""
+    least = 1
+    for pool in reversed(pools):
+        least = least * pool + kernel - 1
+    return least
 
 
 class Branch(nn.Module):

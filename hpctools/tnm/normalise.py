@@ -60,7 +60,8 @@ def _line(x: Array, y: Array) -> _Line:
     rest = y - y.mean() - slope * dx
     deviation = float(np.sqrt(rest @ rest / max(1, len(x) - 2)))
     spread = deviation * _fewer(rest)
-    return _Line(slope, float(y.mean()), at, deviation, spread / float(np.sqrt(dx @ dx)), spread / float(np.sqrt(len(x))))
+    errors = spread / float(np.sqrt(dx @ dx)), spread / float(np.sqrt(len(x)))
+    return _Line(slope, float(y.mean()), at, deviation, *errors)
 
 
 def _fewer(rest: Array) -> float:

@@ -36,6 +36,10 @@ def _number(value: float, error: float) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
+def _why(start: Start) -> str:
+    return f" ({'; '.join(start.flags)})" if start.flags else ""
+
+
 def table(result: Result) -> str:
     """What to mind, parameters with errors, correlation, noise; one line a scan. Markdown."""
     lines = [*(f"note: {flag}" for flag in result.flags), *([""] if result.flags else [])]
@@ -55,7 +59,7 @@ def table(result: Result) -> str:
         f"noise of CpN {result.noise.sigma:.4f}, correlation length {result.noise.length:.2g} K; residuals (rms) "
         f"{result.rms:.4f}; reduced χ² against the noise of the windows "
         + (f"{result.chi2:.2f}" if np.isfinite(result.chi2) else "not known"),
-        f"start: {result.start.method}; {result.iterations} iterations, {result.seconds:.2f} s",
+        f"start: {result.start.method}{_why(result.start)}; {result.iterations} iterations, {result.seconds:.2f} s",
         "",
         "| scan | cooling, K/min | heating, K/min | from, °C | to, °C | windows | rms |",
         "|---|---|---|---|---|---|---|",

@@ -135,10 +135,12 @@ def check_rates(scans: Sequence[Scan], dh_known: bool = False) -> None:
     if not scans:
         raise ScanError("no scans", "expected at least two heating scans after cooling at different rates")
     rates = sorted({round(one.cooling_rate, 6) for one in scans})
+    heated = len({round(one.heating_rate, 1) for one in scans})
     if not dh_known and rates[-1] < RATE_RATIO * rates[0]:
         names = ", ".join(one.name for one in scans)
         raise ScanError(
             names,
             f"too few scans for Δh*: cooled at {', '.join(f'{q:g}' for q in rates)} K/min only; expected at least two "
-            "different cooling rates (better six, 0.5 to 20 K/min), or a known Δh*",
+            "different cooling rates (better six, 0.5 to 20 K/min), or a known Δh*"
+            + ("; different heating rates do not replace them: lag and Δh* move the peak alike" if heated > 1 else ""),
         )

@@ -180,6 +180,8 @@ class TestRefusals:
             fit(as2se3[-1:])
         with pytest.raises(ScanError, match="too few scans"):
             fit([as2se3[0], replace(as2se3[0], name="again")])
+        with pytest.raises(ScanError, match="different heating rates do not replace them"):
+            fit([as2se3[0], replace(as2se3[0], heating_rate=20.0)])
         with pytest.raises(ScanError, match="no scans"):
             fit([])
 

@@ -163,3 +163,15 @@ def test_scans_of_a_file(tmp_path):
         top = np.maximum(1, grid.samples["cpn_max"][()][rows].max(1) / 6)[:, None, None]
         error = np.abs(scans.signals(torch.arange(3)).numpy() - grid.signals[rows]) / top
         assert error.max() < 1.1e-4
+
+
+def test_too_few_points_name_the_largest_stride():
+    from hpctools.tnm.learning import architecture
+    from hpctools.tnm.learning_settings import TrainJob
+    from hpctools.tnm.program import Program
+
+    with pytest.raises(TrainingError, match=r"--every 100 leaves 186 points.*take --every (\d+) or less") as error:
+        architecture(TrainJob(every=100), Program())
+    most = int(str(error.value).split("take --every ")[1].split()[0])
+    MCNN(architecture(TrainJob(every=most), Program()))
+    assert 20 <= most < 100
