@@ -1,4 +1,7 @@
-"""A module for other scripts, none of its own. What those on predictions share: files, errors in the units of the tables, what the paper states."""
+"""What the scripts on predictions share: files, errors in the units of the tables, what the paper states.
+
+A module of other scripts, not one to run.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A module for other scripts, none of its own. Scans for the proofs of the fit: samples of the box, made with finer steps and other modes than the fit uses."""
+"""Scans for the proofs of the fit: samples of the box, made with finer steps and other modes than the fit uses.
+
+A module of other scripts, not one to run.
+"""
 
 from __future__ import annotations
 

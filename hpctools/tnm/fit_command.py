@@ -67,7 +67,7 @@ def fit_command(arguments: list[str]) -> int:
     how.add_argument("--lag", action="store_true", help="fit a thermal lag, common to all scans")
     how.add_argument("--shift", action="store_true", help="fit an error of the temperature scale (±0.3 K)")
     how.add_argument("--fixed-lines", action="store_true", help="trust the lines through glass and liquid as they are")
-    how.add_argument("--noise", type=float, metavar="SIGMA", help="white noise of CpN, above 0 (default: the residuals')")
+    how.add_argument("--noise", type=float, metavar="SIGMA", help="white noise of CpN, > 0 (default: the residuals')")
     how.add_argument("--dh", type=float, metavar="KJ", help="hold Δh* at this value [kJ/mol]; one scan is then enough")
     how.add_argument("--start", nargs=4, type=float, metavar=("LN_A", "DH", "X", "BETA"),
                      help="start from these, not from an estimate; Δh* 10 … 10,000 kJ/mol, x from 0.05, β from 0.15")

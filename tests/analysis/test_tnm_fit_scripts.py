@@ -62,6 +62,27 @@ def test_methods(tmp_path):
     assert out.with_suffix(".png").stat().st_size > 10_000
 
 
+def test_coverage(tmp_path):
+    out = tmp_path / "coverage.csv"
+    done = script("tnm_coverage", "--files", 2, "--cases", "nifedipine", "--out", out)
+    assert done.returncode == 0, done.stderr
+    rows = cells(done.stdout, "nifedipine, noise 1 %")
+    assert [row[1] for row in rows] == ["fit", "predict"]
+    assert [row[-1] for row in rows] == ["2 of 2", "2 of 2"]
+    with out.open() as lines:
+        z = [abs(float(row[name])) for row in csv.DictReader(lines) for name in ("z_dh", "z_x", "z_beta")]
+    assert max(z) < 4
+    assert script("tnm_coverage", "--files", 0, "--out", out).returncode == 2
+
+
+def test_no_samples(tmp_path):
+    for name in ("tnm_fit", "tnm_methods"):
+        done = script(name, "--samples", 0, "--out", tmp_path / "none.csv")
+        assert done.returncode == 2
+        assert "--samples 0: expected one or more" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_example_files(tmp_path):
     """The shipped files are what the script makes, up to the last digit of a row."""
     done = script("tnm_example_files", "--out", tmp_path)
