@@ -4,7 +4,7 @@ Lines drawn through windows are wrong where glass still relaxes, and the network
 a point about which the model of the scans is linear in the parameters and, exactly, in the lines; one step of least
 squares gives the lines, the parameters being left free, and the network reads the scans anew. The error bars are those
 of the same done to scans of the estimate with noise like that of the measured ones (parametric bootstrap, Efron 1979),
-and the network's own, which know what it has not learnt.
+the network's own, which know what it has not learnt, and what one more step of least squares would change.
 
 The same step is a test of the estimate by the scans: what it would still change in the parameters must be within the
 errors (a score test, Rao 1948). Scans that the network was not trained for fail it, wherever its answer lies.
@@ -68,6 +68,9 @@ def predict(scans: Sequence[Scan]) -> Start:
     reason = _contradiction(problem, found.parameters, covariance, step)
     if reason or any(flag.startswith("outside") for flag in found.flags):
         return _refused(scans, (*found.flags, *reason))
+    # what least squares would still change is an error that is known
+    left = outer_jacobian(to_internal(found.parameters)) @ step.move
+    covariance = covariance + np.outer(left, left)
     assumed = dict.fromkeys(words for one in scans for words in one.assumed)
     return found._replace(covariance=covariance, flags=(*found.flags, *assumed))
 
