@@ -29,11 +29,11 @@ PREDICT = """A first estimate of the TNM parameters of DSC heating scans, withou
     python -m hpctools.tnm predict run.txt
 
 It takes the files and options of `fit`. The estimate is the network's, whose error bars know the noise and what the
-lines through glass and liquid may have got wrong. With
-little glass and liquid beside the transition they are too small, up to a factor of two; `fit` is the better judge. The
-network refuses scans that contradict its estimate and those that
-it cannot read; the reason is printed with an estimate from the cooling-rate law and a table of simulated scans, which
-has no error bars. Exit codes: 0 estimated by the network, 1 refused (by it, or the scans by name), 2 usage.
+lines through glass and liquid may have got wrong. With little glass and liquid beside the transition they are too
+small, up to a factor of two; `fit` is the better judge. The network refuses scans that contradict its estimate and
+those that it cannot read; the reason is printed with an estimate from the cooling-rate law and a table of simulated
+scans, which has no error bars. Exit codes: 0 estimated by the network, 1 refused (by it, or the scans by name),
+2 usage.
 """
 
 
