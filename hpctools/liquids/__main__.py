@@ -176,7 +176,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return stop.USAGE
     except Exception as error:
-        if not getattr(error, "user_error", False):
+        # where several ranks run, the hook of `world.start` has them leave together
+        if not getattr(error, "user_error", False) or (world.launcher() or ("", 1, 0))[1] != 1:
             raise
         print(f"error: {error}", file=sys.stderr)
         return stop.ERROR

@@ -34,8 +34,8 @@ def glasses(run_glasses, tmp_path):
 
 def test_one_glass_over_two_ranks(glasses, tmp_path):
     # few steps, because two ranks on one busy core wait for each other at each of them
-    few = ("--disorder-time", 0.02, "--melt-time", 0.02, "--rate", 67500, "--hold-time", 0.02, "--relax-time", 0.02,
-           "--production-time", 0.04, "--sample-time", 0.01, "--frame-time", 0.01)  # fmt: skip
+    few = ("--hot-timestep", 1, "--disorder-time", 0.02, "--melt-time", 0.02, "--rate", 67500, "--hold-time", 0.02,
+           "--relax-time", 0.02, "--production-time", 0.04, "--sample-time", 0.01, "--frame-time", 0.01)  # fmt: skip
     code, text = glasses(2, "quench", "--config", "job.toml", "--out", "two", *few)
     assert code == COMPLETE and text.count("complete: two/record.h5") == 1, text
     code, text = glasses(1, "quench", "--config", "job.toml", "--out", "one", *few)

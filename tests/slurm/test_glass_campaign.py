@@ -12,6 +12,7 @@ from hpctools.glasses import record
 REPOSITORY = Path(__file__).parents[2]
 DESIGN = """
 protocol = "fast"
+hot_timestep = 1.0
 disorder_time = 0.2
 melt_time = 2.0
 melt_temperature = 3000.0
