@@ -56,10 +56,10 @@ class Term:
 
 @dataclass(frozen=True)
 class ThreeBody:
-    """half_k (θ - theta0)² w(r1) w(r2) with the apex in the middle; eV/rad², degrees, and Å for all lengths.
+    """half_k (θ - theta0)² w(r1, r2) with the apex in the middle; eV/rad², degrees, and Å for all lengths.
 
-    The weight w of a leg is e^{-r/ρ}, cut off, or `potentials.smooth_screen` where `match` holds the distance of each
-    end from the apex at which that has the same value and slope.
+    The weight w is e^{-(r1 + r2)/ρ}, cut off; or, where there are `screens` (c, s), the sum of
+    c e^{s/(r1 - cutoff)} e^{s/(r2 - cutoff)}, which ends smoothly.
     """
 
     ends: tuple[str, str]
@@ -68,17 +68,17 @@ class ThreeBody:
     theta0: float
     rho: float
     cutoff: float
-    match: tuple[float, float] | None = None
+    screens: tuple[tuple[float, float], ...] = ()
 
     def __call__(self, r1: ArrayLike, r2: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Energy (eV) and forces (2, 3) (eV/Å) on the ends at r1 and r2 from the apex, in the order of `ends`."""
-        return potentials.bend(r1, r2, self.half_k, self.theta0, *(
-            self._weight(leg, float(np.linalg.norm(r))) for leg, r in enumerate((r1, r2))))
-
-    def _weight(self, leg: int, r: float) -> tuple[float, float]:
-        if self.match is not None:
-            return potentials.smooth_screen(r, self.rho, self.cutoff, self.match[leg])
-        return potentials.screen(r, self.rho) if r < self.cutoff else (0.0, 0.0)
+        """Energy (eV) and forces (2, 3) (eV/Å) on the ends at r1 and r2 from the apex."""
+        lengths = [float(np.linalg.norm(r)) for r in (r1, r2)]
+        if not self.screens:
+            weights = [potentials.screen(r, self.rho) if r < self.cutoff else (0.0, 0.0) for r in lengths]
+            return potentials.bend(r1, r2, self.half_k, self.theta0, *weights)
+        parts = [potentials.bend(r1, r2, factor * self.half_k, self.theta0, *(
+            potentials.smooth_screen(r, strength, self.cutoff) for r in lengths)) for factor, strength in self.screens]
+        return np.sum([energy for energy, _ in parts], 0), np.sum([force for _, force in parts], 0)
 
 
 @dataclass(frozen=True)
@@ -225,28 +225,27 @@ class _Resolver:
         table = self.table.get("three_body", {})
         found = []
         for key, values in table.items():
-            if key in ("cutoff", "rho", "match"):
+            if key in ("cutoff", "rho", "screens"):
                 continue
             first, apex, last = self._elements_of(key, 3, "three_body")
             if {first, apex, last} <= set(elements):
                 where = f"three_body: {key}"
-                ends = pair_of(first, last)
-                cutoff = self._number(table, "cutoff", "three_body")
-                match = self._match(table["match"], ends, cutoff) if "match" in table else None
                 found.append(ThreeBody(
-                    ends, apex, self._number(values, "half_k", where),
+                    pair_of(first, last), apex, self._number(values, "half_k", where),
                     self._number(values, "theta0", where), self._number(table, "rho", "three_body"),
-                    cutoff, match,
+                    self._number(table, "cutoff", "three_body"), self._screens(table.get("screens", [])),
                 ))  # fmt: skip
         return tuple(found)
 
-    def _match(self, table: dict[str, Any], ends: tuple[str, str], cutoff: float) -> tuple[float, float]:
-        first, last = (self._number(table, end, "three_body: match") for end in ends)
-        for end, distance in zip(ends, (first, last)):
-            if not 0 < distance < cutoff:
-                raise ForceFieldError(f"{self.path}: three_body: match: {end} = {distance:g}; expected between 0 and "
-                                      f"the cut-off {cutoff:g}")
-        return first, last
+    def _screens(self, rows: Any) -> tuple[tuple[float, float], ...]:
+        try:
+            found = tuple((float(factor), float(strength)) for factor, strength in rows)
+        except (TypeError, ValueError):
+            found = ((math.nan, math.nan),)
+        if not all(math.isfinite(factor) and strength > 0 for factor, strength in found):
+            raise ForceFieldError(f"{self.path}: three_body: screens: found {rows!r}, expected rows of a factor and a "
+                                  "length above 0 Å")
+        return found
 
     def _elements_of(self, key: str, number: int, where: str) -> tuple[str, ...]:
         names = tuple(key.split("-"))

@@ -80,22 +80,15 @@ def screen(r: float, rho: float) -> tuple[float, float]:
     return value, -value / rho
 
 
-def smooth_screen(r: float, rho: float, cutoff: float, match: float) -> tuple[float, float]:
-    """A weight with the value and slope of e^{-r/ρ} at r = match which ends smoothly at the cut-off, and its slope.
+def smooth_screen(r: float, strength: float, cutoff: float) -> tuple[float, float]:
+    """e^{s/(r - c)} and its slope (1/Å), with s the strength and c the cut-off, where all derivatives vanish; 0 beyond.
 
-    e^{-match/ρ} exp[s/(r - c) + s/(c - match)] with s = (c - match)²/ρ and c the cut-off: all its derivatives vanish
-    there, as in F. H. Stillinger, T. A. Weber, Phys. Rev. B 31:5262 (1985). Zero beyond. Lengths in Å.
+    The weight of F. H. Stillinger, T. A. Weber, Phys. Rev. B 31:5262 (1985). Lengths in Å.
     """
     if r >= cutoff:
         return 0.0, 0.0
-    strength = stillinger_weber_strength(rho, cutoff, match)
-    value = float(np.exp(-match / rho + strength * (1 / (r - cutoff) + 1 / (cutoff - match))))
+    value = float(np.exp(strength / (r - cutoff)))
     return value, -value * strength / (r - cutoff) ** 2
-
-
-def stillinger_weber_strength(rho: float, cutoff: float, match: float) -> float:
-    """s of `smooth_screen`, Å."""
-    return (cutoff - match) ** 2 / rho
 
 
 def bend(r1: ArrayLike, r2: ArrayLike, half_k: float, theta0: float, weight1: tuple[float, float],

@@ -198,7 +198,7 @@ def _field_numbers(run: Run) -> dict[str, Any]:
         "dsf": {"damping": field.damping, "cutoff": field.cutoff},
         "pairs": {"-".join(pair): [[t.form, *t.parameters, t.cutoff] for t in terms]
                   for pair, terms in field.pairs.items() if terms},
-        "three_body": [[*t.ends, t.apex, t.half_k, t.theta0, t.rho, t.cutoff, *(t.match or ())]
+        "three_body": [[*t.ends, t.apex, t.half_k, t.theta0, t.rho, t.cutoff, *map(list, t.screens)]
                        for t in field.three_body],
         "variables": field.variables,
     }  # fmt: skip

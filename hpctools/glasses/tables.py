@@ -37,7 +37,7 @@ class TableError(ValueError):
 
 def check_folder(field: Field, folder: Path) -> None:
     """Raises TableError where LAMMPS could not find the files of the field in a folder."""
-    if any(term.match for term in field.three_body) and len(str(folder).split()) > 1:
+    if any(term.screens for term in field.three_body) and len(str(folder).split()) > 1:
         raise TableError(f"{folder}: found white space in the path, which the files of LAMMPS' sw/angle/table cannot "
                          "name; choose another folder")
 
@@ -50,20 +50,16 @@ def pair_commands(field: Field, elements: tuple[str, ...], folder: Path, *, merg
     """
     styles, coefficients = _merged(field, elements, folder, lookup) if merged else _separate(field, elements)
     if field.three_body:
-        smooth = field.three_body[0].match is not None
-        style = "sw/angle/table" if smooth else "nb3b/screened"
-        path = folder / ("three_body.sw" if smooth else "three_body.nb3b")
-        (write_smooth_three_body if smooth else write_three_body)(field, elements, path)
-        styles.append(style)
-        coefficients = [*_three_body(field, elements, style, path), *coefficients]
+        names, more = _three_body(field, elements, folder)
+        styles, coefficients = styles + names, more + coefficients
     if len(styles) > 1:
         return ["pair_style hybrid/overlay " + " ".join(styles), *coefficients]
     name = styles[0].split()[0]
     return [f"pair_style {styles[0]}", *(line.replace(f" {name} ", " ") for line in coefficients)]
 
 
-def _three_body(field: Field, elements: tuple[str, ...], style: str, path: Path) -> list[str]:
-    """Coefficients of a three-body style, before those of the pairs.
+def _three_body(field: Field, elements: tuple[str, ...], folder: Path) -> tuple[list[str], list[str]]:
+    """Styles of the three-body term and their coefficients, which come before those of the pairs.
 
     Such a style searches the neighbours within the cut-off of the pairs for legs, which takes as long as the pairs
     themselves. Only pairs of an apex and an end stay on its list: elements without a part are NULL, and `none` takes
@@ -74,7 +70,18 @@ def _three_body(field: Field, elements: tuple[str, ...], style: str, path: Path)
     names = " ".join(e if here else "NULL" for e, here in zip(elements, present, strict=True))
     off = [f"pair_coeff {i + 1} {j + 1} none" for i, j in combinations_with_replacement(range(len(elements)), 2)
            if present[i] and present[j] and frozenset((elements[i], elements[j])) not in legs]
-    return [f'pair_coeff * * {style} "{path}" {names}', *off]
+    number = len(field.three_body[0].screens)
+    if not number:
+        path = folder / "three_body.nb3b"
+        write_three_body(field, elements, path)
+        return ["nb3b/screened"], [f'pair_coeff * * nb3b/screened "{path}" {names}', *off]
+    on = []
+    for index in range(number):
+        path = folder / f"three_body_{index + 1}.sw"
+        write_smooth_three_body(field, elements, index, path)
+        which = f" {index + 1}" if number > 1 else ""
+        on.append(f'pair_coeff * * sw/angle/table{which} "{path}" {names}')
+    return ["sw/angle/table"] * number, on + off
 
 
 def _merged(field: Field, elements: tuple[str, ...], folder: Path, lookup: str) -> tuple[list[str], list[str]]:
@@ -134,41 +141,32 @@ def write_three_body(field: Field, elements: tuple[str, ...], path: Path) -> Non
             file.write(f"{apex} {first} {second}  {term.half_k if term else 0.0} {angle} {cutoff}\n")
 
 
-def write_smooth_three_body(field: Field, elements: tuple[str, ...], path: Path) -> None:
-    """The files of `sw/angle/table`: all triples, and beside it the functions of the angle, from 0 to 180 degrees.
+def write_smooth_three_body(field: Field, elements: tuple[str, ...], index: int, path: Path) -> None:
+    """The files of `sw/angle/table` for one of the screens: all triples, and beside it the functions of the angle.
 
-    Its three-body term is f(θ) exp[s/(r1 - c)] exp[s/(r2 - c)]; the rest of `potentials.smooth_screen` is constant and
-    goes into f. The two-body terms of the style are zero.
+    Its three-body term is f(θ) e^{s/(r1 - c)} e^{s/(r2 - c)}; its two-body terms are zero here.
     """
     present = [e for e in elements if any(e in (*term.ends, term.apex) for term in field.three_body)]
     terms = {(term.apex, *ends): term for term in field.three_body for ends in (term.ends, term.ends[::-1])}
-    legs = {(term.apex, end): (term, match) for term in field.three_body
-            for end, match in zip(term.ends, term.match or (), strict=True)}
-    angles = path.with_name("three_body.angles")
+    legs = {(term.apex, end): term for term in field.three_body for end in term.ends}
+    angles = path.with_suffix(".angles")
+    degrees = np.linspace(0, 180, ANGLES)
     with angles.open("w", encoding="utf-8") as file:
         file.write(f"# {field.title}. UNITS: metal\n\nZERO\nN 2\n\n1 0 0 0\n2 180 0 0\n")
-        degrees = np.linspace(0, 180, ANGLES)
         for term in field.three_body:
-            weight = 1.0
-            for match in term.match or ():
-                strength = potentials.stillinger_weber_strength(term.rho, term.cutoff, match)
-                weight *= np.exp(strength / (term.cutoff - match) - match / term.rho)
+            strength = term.half_k * term.screens[index][0]
             off = np.radians(degrees - term.theta0)
-            energy, force = term.half_k * weight * off**2, -2 * term.half_k * weight * np.radians(off)
+            rows = [np.arange(1, ANGLES + 1), degrees, strength * off**2, -2 * strength * np.radians(off)]
             file.write(f"\n{term.ends[0]}-{term.apex}-{term.ends[1]}\nN {ANGLES}\n\n")
-            np.savetxt(file, np.column_stack([np.arange(1, ANGLES + 1), degrees, energy, force]),
-                       fmt=("%d", "%.15g", "%.15g", "%.15g"))
+            np.savetxt(file, np.column_stack(rows), fmt=("%d", "%.15g", "%.15g", "%.15g"))
     with path.open("w", encoding="utf-8") as file:
         file.write(f"# {field.title}. UNITS: metal\n# apex end end  epsilon sigma/A a lambda gamma costheta0 "
                    "A B p q tol  functions name style points\n")
         for apex, first, second in product(present, repeat=3):
-            cutoff = strength = 0.0
-            if (apex, first) in legs:
-                leg, match = legs[apex, first]
-                cutoff, strength = leg.cutoff, potentials.stillinger_weber_strength(leg.rho, leg.cutoff, match)
-            bent = terms.get((apex, first, second))
+            leg, bent = legs.get((apex, first)), terms.get((apex, first, second))
+            cutoff, length = (leg.cutoff, leg.screens[index][1]) if leg else (0.0, 0.0)
             name = f"{bent.ends[0]}-{apex}-{bent.ends[1]}" if bent else "ZERO"
-            file.write(f"{apex} {first} {second}  0.0 1.0 {cutoff:.15g} 0.0 {strength:.15g} 0.0 0.0 0.0 0.0 0.0 0.0  "
+            file.write(f"{apex} {first} {second}  0.0 1.0 {cutoff:.15g} 0.0 {length:.15g} 0.0 0.0 0.0 0.0 0.0 0.0  "
                        f"{angles} {name} spline {ANGLES}\n")
 
 

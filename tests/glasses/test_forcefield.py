@@ -66,10 +66,10 @@ def test_forces_are_the_slopes_of_the_energies(form, numbers):
     np.testing.assert_allclose(function(r, *numbers)[1], -slope, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("match", [None, (1.42, 1.62)])
+@pytest.mark.parametrize("screens", [(), ((0.03, 0.4), (11.7, 5.9))])
 @pytest.mark.parametrize("stretch", [1.0, 2.0])
-def test_three_body_forces_are_the_slopes_of_the_energy(match, stretch):
-    term = forcefield.ThreeBody(("Si", "B"), "O", 30.0, 109.47, 1.0, 3.3, match)
+def test_three_body_forces_are_the_slopes_of_the_energy(screens, stretch):
+    term = forcefield.ThreeBody(("Si", "B"), "O", 30.0, 109.47, 1.0, 3.5, screens)
     legs = np.array([[1.5, 0.2, 0.0], [-0.4, 1.4, 0.3]]) * stretch
     _, forces = term(*legs)
     for atom, axis in product(range(2), range(3)):
@@ -79,14 +79,22 @@ def test_three_body_forces_are_the_slopes_of_the_energy(match, stretch):
         assert forces[atom, axis] == pytest.approx(-(up - down) / 2e-6, rel=1e-6, abs=1e-8)
 
 
-def test_the_smooth_screen_meets_the_published_one_at_a_bond_and_ends_without_a_step():
-    assert potentials.smooth_screen(1.62, 1.0, 3.3, 1.62) == pytest.approx(potentials.screen(1.62, 1.0), rel=1e-12)
-    assert potentials.smooth_screen(3.3, 1.0, 3.3, 1.62) == (0.0, 0.0)
-    value, slope = potentials.smooth_screen(3.2, 1.0, 3.3, 1.62)
-    assert 0 < value < 1e-11 and abs(slope) < 1e-8
-    # over the bonds of silicon and oxygen in a glass the two differ by about a hundredth
-    for r in (1.5, 1.75):
-        assert potentials.smooth_screen(r, 1.0, 3.3, 1.62)[0] == pytest.approx(potentials.screen(r, 1.0)[0], rel=0.015)
+def test_the_smooth_term_is_the_published_one_up_to_its_cutoff():
+    """Within 2 % where both legs are bonds, 20 % where one is not, and without a step."""
+    glass = parse(BOROSILICATE)
+    published, smooth = (next(t for t in load(name, glass).three_body if t.ends == ("Si", "B"))
+                         for name in ("bmp-shrm", "bmp-shrm-smooth"))
+
+    def energies(*lengths):
+        legs = (np.array([lengths[0], 0, 0]), lengths[1] * np.array([np.cos(2.5), np.sin(2.5), 0]))
+        return smooth(*legs)[0], published(*legs)[0]
+
+    for bond in (1.40, 1.62):
+        for other in (1.36, 1.45, 1.62):
+            assert np.divide(*energies(bond, other)) == pytest.approx(1, abs=0.025)
+        for other in (1.9, 2.2, 2.6, 3.0):
+            assert np.divide(*energies(bond, other)) == pytest.approx(1, abs=0.2)
+    assert energies(1.4, 3.29)[1] > 0.05 > 1e-6 > energies(1.4, 3.48)[0]
 
 
 class Lammps:

@@ -240,7 +240,7 @@ def test_a_campaign_is_made_once_and_shown(tmp_path, short, capsys):
     work = out / "runs/SiO2_fast_n60_s1"
     assert {path.name for path in work.iterdir()} == {
         "job.toml", "lock", "log.lammps", "production.lammpstrj.gz", "quench.lammpstrj.gz", "state.json", "thermo.txt",
-        "three_body.sw"}
+        "three_body_1.sw", "three_body_2.sw"}
     stamps = [path.stat().st_mtime_ns for path in sorted(out.glob("*.h5"))]
     assert main(["campaign", str(design), "--out", str(out)]) == COMPLETE
     assert [path.stat().st_mtime_ns for path in sorted(out.glob("*.h5"))] == stamps
