@@ -106,10 +106,14 @@ class Record:
         `structure.PAPER_GRID` is the grid with dk = 0.4 of the paper. The errors of the shells count as
         independent. Raises GridError outside the shells.
         """
-        moments = central_moments(self.attributes["box_length"], self.attributes["shell_width"], len(self.shell_k))
-        weights = grid_weights(self.shell_k, moments, self.shell_vectors, k)
+        weights = self.grid_weights(k)
         value = weights @ np.nan_to_num(self.structure_factor)
         return value, np.sqrt(weights**2 @ np.nan_to_num(self.structure_factor_error) ** 2)
+
+    def grid_weights(self, k: Sequence[float] | np.ndarray) -> np.ndarray:
+        """(n_k, shells) weights that bring means over the shells to wave numbers k; see `structure.grid_weights`."""
+        moments = central_moments(self.attributes["box_length"], self.attributes["shell_width"], len(self.shell_k))
+        return grid_weights(self.shell_k, moments, self.shell_vectors, k)
 
     def self_at(self, k: float) -> tuple[np.ndarray, np.ndarray]:
         """F_s(k,t) and its error at a wave number: two (lags, species).
