@@ -19,6 +19,7 @@ BINS = tuple(pairwise(EDGES))
 Repeats = dict[int, list[Prediction]]  # predictions by repeat
 PANELS = (("r2", "$R^2$"), ("rmse", "RMSE of $F$"), ("r2_A", "$R^2$ of $F/F(0)$, A"), ("r2_B", "$R^2$ of $F/F(0)$, B"),
           ("rmse_A", "RMSE of $F/F(0)$, A"), ("log_tau_A", r"$|\Delta\log_{10}\tau_\alpha|$, A"))  # fmt: skip
+TRANSFER_PANELS = tuple(panel for panel in PANELS if panel[0] in ("r2", "rmse", "r2_B", "log_tau_A"))
 LEAST_R2 = -0.5  # of an axis: below, a model is useless
 
 

@@ -14,11 +14,9 @@ import argparse
 
 import figures
 import numpy as np
-from liquid_bins import BINS, chosen, curve, draw, dress, inset, inside, load, merits, number, title
+from liquid_bins import BINS, TRANSFER_PANELS, chosen, curve, draw, dress, inset, inside, load, merits, number, title
 
 MODELS = ("mlp", "mlp/structure", "gp", "gp/structure", "gp/mct", "ridge", "gp/zeroed")
-PANELS = (("r2", "$R^2$"), ("rmse", "RMSE of $F$"), ("r2_B", "$R^2$ of $F/F(0)$, B"),
-          ("log_tau_A", r"$|\Delta\log_{10}\tau_\alpha|$, A"))  # fmt: skip
 
 
 def main() -> None:
@@ -32,13 +30,13 @@ def main() -> None:
     found = load(given.folder, ["LJ", "WCA"])
     directions = [name for name in ("LJ", "WCA") if name in found]
     plt = figures.pyplot()
-    figure, axes = plt.subplots(len(directions), len(PANELS), figsize=(12, 3 * len(directions)), layout="constrained",
-                                squeeze=False)
+    figure, axes = plt.subplots(len(directions), len(TRANSFER_PANELS), figsize=(12, 3 * len(directions)),
+                                layout="constrained", squeeze=False)
     rows = []
     for line, trained in zip(axes, directions):
         tested = "WCA" if trained == "LJ" else "LJ"
         names = chosen(found[trained], given.models)
-        for axis, (merit, words) in zip(line, PANELS):
+        for axis, (merit, words) in zip(line, TRANSFER_PANELS):
             for name in names:
                 draw(axis, *curve(found[trained][name], merit), merit, label=title(name), lw=1)
             dress(axis, merit, words)
@@ -53,7 +51,7 @@ def main() -> None:
             for name in names:
                 here = merits(found[trained][name], low, high)
                 rows.append([f"{trained} → {tested}", f"{low:g} … {high:g}", title(name), f"{here['states'][0]:.0f}",
-                             *(number(*here[merit]) for merit, _ in PANELS),
+                             *(number(*here[merit]) for merit, _ in TRANSFER_PANELS),
                              f"{here['coverage'][0]:.2f}"])
     axes[0, -1].legend(fontsize=6.5)
     print(figures.markdown(["transfer", "T/T_mct", "model", "states", "R²", "RMSE", "R² B", "Δlog τ A", "coverage"],

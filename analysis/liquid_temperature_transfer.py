@@ -16,11 +16,9 @@ import argparse
 
 import figures
 import numpy as np
-from liquid_bins import chosen, curve, draw, dress, inset, inside, load, merits, number, title
+from liquid_bins import TRANSFER_PANELS, chosen, curve, draw, dress, inset, inside, load, merits, number, title
 
 MODELS = ("mlp", "gp", "gp/mct", "gp/zeroed")
-PANELS = (("r2", "$R^2$"), ("rmse", "RMSE of $F$"), ("r2_B", "$R^2$ of $F/F(0)$, B"),
-          ("log_tau_A", r"$|\Delta\log_{10}\tau_\alpha|$, A"))  # fmt: skip
 
 
 def main() -> None:
@@ -38,7 +36,7 @@ def main() -> None:
                                     "on both sides of a T_0, 3 at least above it")
     names = chosen({name: {} for t0 in limits for name in found[f"T0={t0:g}"]}, given.models)
     plt = figures.pyplot()
-    figure, axes = plt.subplots(len(names), len(PANELS), figsize=(12, 2.7 * len(names)), layout="constrained",
+    figure, axes = plt.subplots(len(names), len(TRANSFER_PANELS), figsize=(12, 2.7 * len(names)), layout="constrained",
                                 squeeze=False)
     rows = []
     for line, name in zip(axes, names):
@@ -46,7 +44,7 @@ def main() -> None:
             repeats = found[f"T0={t0:g}"].get(name)
             if not repeats:
                 continue
-            for axis, (merit, words) in zip(line, PANELS):
+            for axis, (merit, words) in zip(line, TRANSFER_PANELS):
                 x, y, e = curve(repeats, merit)
                 warm = x >= t0 - 1e-6
                 label = rf"$T_0$ = {t0:g} $T_\mathrm{{mct}}$"
@@ -62,7 +60,7 @@ def main() -> None:
                 merit_of = merits(repeats, low, high)
                 if merit_of["states"][0] > 0:
                     rows.append([title(name), f"{t0:g}", words, f"{merit_of['states'][0]:.0f}",
-                                 *(number(*merit_of[merit]) for merit, _ in PANELS),
+                                 *(number(*merit_of[merit]) for merit, _ in TRANSFER_PANELS),
                                  f"{merit_of['coverage'][0]:.2f}"])
         first = [one for part in found[f"T0={limits[0]:g}"].get(name, {}).values() for one in part]
         if first:

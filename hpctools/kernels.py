@@ -14,10 +14,11 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from hpctools.world import device_index
 
@@ -64,6 +65,29 @@ def import_cupy() -> ModuleType:
         raise BackendError(
             f"the backend 'cuda' needs CuPy ({error}): pip install hpctools[gpu], or choose the backend 'cpu'"
         ) from None
+
+
+class DeviceKernels:
+    """The kernels of a CUDA source on the devices of this process, compiled once a device; needs CuPy.
+
+    source: gives the text; block: threads of a block.
+    """
+
+    BLOCKS = 1 << 16
+    """Blocks of a launch at most: threads go on to further items by themselves."""
+
+    def __init__(self, source: Callable[[], str], block: int) -> None:
+        self._cupy, self._source, self._block = import_cupy(), source, block
+        self._modules: dict[int, Any] = {}
+
+    def launch(self, name: str, items: int, *arguments: Any) -> None:
+        """Run a kernel over so many items on the device in use."""
+        device = self._cupy.cuda.runtime.getDevice()
+        if device not in self._modules:
+            with self._cupy.cuda.Device(device):
+                self._modules[device] = self._cupy.RawModule(code=self._source(), options=("-std=c++17",))
+        kernel = self._modules[device].get_function(name)
+        kernel((min(self.BLOCKS, -(-items // self._block)),), (self._block,), arguments)
 
 
 def device_count() -> int:

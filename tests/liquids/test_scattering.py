@@ -88,7 +88,7 @@ def false_cuda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.setitem(sys.modules, "cupy", false)
     monkeypatch.delitem(sys.modules, "hpctools.liquids.scattering.cuda", raising=False)
     module = importlib.import_module("hpctools.liquids.scattering.cuda")
-    monkeypatch.setattr(module, "BLOCKS", 3)  # so that threads take several items
+    monkeypatch.setattr("hpctools.kernels.DeviceKernels.BLOCKS", 3)  # so that threads take several items
     monkeypatch.delattr(scattering, "cuda")
     yield module
     sys.modules.pop("hpctools.liquids.scattering.cuda", None)

@@ -1,18 +1,17 @@
 """Backend "cuda": the kernels on an NVIDIA device, through CuPy.
 
 The source (kernel.h) is tested without a device by the backend "host", by running this module over a false CuPy, and
-by compiling it for sm_80 and sm_90. It has not yet run on a device (tests/liquids/test_scattering_cuda.py does that
+by compiling it for sm_80 and sm_90. It has not yet run on a device (tests/liquids/test_scattering.py does that
 where one is). Frames go to the device one by one; only sums come back.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from hpctools.kernels import device_count, device_name, import_cupy, set_device
+from hpctools.kernels import DeviceKernels, device_count, device_name, import_cupy, set_device
 
 from .source import BLOCK, chunks, source
 
@@ -20,19 +19,7 @@ __all__ = ["densities", "device_count", "device_name", "self_parts", "set_device
 
 cupy: Any = import_cupy()
 
-BLOCKS = 1 << 16
-"""Blocks of a launch at most: threads go on to further items by themselves."""
-
-
-@cache
-def _module(device: int) -> Any:
-    with cupy.cuda.Device(device):
-        return cupy.RawModule(code=source(), options=("-std=c++17",))
-
-
-def _launch(name: str, items: int, *arguments: Any) -> None:
-    kernel = _module(cupy.cuda.runtime.getDevice()).get_function(name)
-    kernel((min(BLOCKS, -(-items // BLOCK)),), (BLOCK,), arguments)
+_launch = DeviceKernels(source, BLOCK).launch
 
 
 def _species_sums(out: Any, first: np.ndarray) -> np.ndarray:

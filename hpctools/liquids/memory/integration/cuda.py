@@ -7,12 +7,11 @@ of candidates; the populations of a single evolution are too small for it.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from hpctools.kernels import device_count, device_name, import_cupy, set_device
+from hpctools.kernels import DeviceKernels, device_count, device_name, import_cupy, set_device
 
 from ...mct.equation import FloatArray
 from .source import BLOCK, source
@@ -21,19 +20,7 @@ __all__ = ["device_count", "device_name", "integrate", "sample", "set_device", "
 
 cupy: Any = import_cupy()
 
-BLOCKS = 1 << 16
-"""Blocks of a launch at most: threads go on to further items by themselves."""
-
-
-@cache
-def _module(device: int) -> Any:
-    with cupy.cuda.Device(device):
-        return cupy.RawModule(code=source(), options=("-std=c++17",))
-
-
-def _launch(name: str, items: int, *arguments: Any) -> None:
-    kernel = _module(cupy.cuda.runtime.getDevice()).get_function(name)
-    kernel((min(BLOCKS, -(-items // BLOCK)),), (BLOCK,), arguments)
+_launch = DeviceKernels(source, BLOCK).launch
 
 
 def upload(M: FloatArray) -> Any:
