@@ -25,6 +25,8 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hpctools.stop import USAGE
+
 T = TypeVar("T")
 
 
@@ -32,6 +34,7 @@ class ConfigError(Exception):
     """A setting that does not exist or has the wrong type; the message names the file and the key."""
 
     user_error = True
+    exit_code = USAGE
 
 
 def setting(default: Any, help: str = "", *, unit: str = "", choices: tuple[Any, ...] = (),
@@ -117,7 +120,12 @@ def from_arguments(cls: type[T], arguments: argparse.Namespace, toml_path: str |
         if hasattr(arguments, field.name):
             option = "--" + field.name.replace("_", "-")
             values[field.name] = _checked(hints[field.name], getattr(arguments, field.name), option)
-    return cls(**values)
+    try:
+        return cls(**values)
+    except Exception as error:
+        if getattr(error, "user_error", False):
+            error.exit_code = USAGE  # type: ignore[attr-defined]  # each setting by itself is right, together they are not
+        raise
 
 
 def dump_toml(settings: Any) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hpctools.stop import USAGE
 from hpctools.world import device_index
 
 # No operation is reordered or fused, so that the numbers do not depend on the compiler.
@@ -32,6 +33,7 @@ class BackendError(RuntimeError):
     """A backend that is unknown or cannot run here."""
 
     user_error = True
+    exit_code = USAGE
 
 
 def choose(package: str, variable: str, name: str | None = None) -> ModuleType:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hpctools import config, stop, submission
+from hpctools import command_line, config, stop, submission
 from hpctools.submission import Command, Resources, SubmissionError
 
 
@@ -31,28 +30,27 @@ def launch(given: argparse.Namespace, folder: Path, commands: Callable[[], Seque
     commands : makes the jobs' commands, and finds mistakes before anything is submitted.
     further_status : what --status prints after the states of the jobs.
     """
-    try:
-        if given.status:
-            print(submission.status_text(folder))
-            if further_status is not None:
-                print(further_status())
-            return stop.COMPLETE
-        made = commands()
-        if given.dry_run:
-            print("\n".join(one.text for one in made))
-            return stop.COMPLETE
-        ids = submission.submit(made, folder, config.from_arguments(Resources, given))
-        for one, job in zip(made, ids, strict=True):
-            print(f"job {job}: {one.text}")
-        print(f"logs: {folder}; states: the same command with --status")
-        if given.wait and not submission.wait(folder):
-            print(submission.status_text(folder))
-            return stop.ERROR
-    except Exception as error:
-        if not getattr(error, "user_error", False):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return stop.USAGE
+    return command_line.carry_out(lambda: _launch(given, folder, commands, further_status))
+
+
+def _launch(given: argparse.Namespace, folder: Path, commands: Callable[[], Sequence[Command]],
+            further_status: Callable[[], str] | None) -> int:
+    if given.status:
+        print(submission.status_text(folder))
+        if further_status is not None:
+            print(further_status())
+        return stop.COMPLETE
+    made = commands()
+    if given.dry_run:
+        print("\n".join(one.text for one in made))
+        return stop.COMPLETE
+    ids = submission.submit(made, folder, config.from_arguments(Resources, given))
+    for one, job in zip(made, ids, strict=True):
+        print(f"job {job}: {one.text}")
+    print(f"logs: {folder}; states: the same command with --status")
+    if given.wait and not submission.wait(folder):
+        print(submission.status_text(folder))
+        return stop.ERROR
     return stop.COMPLETE
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hpctools.config import setting
-from hpctools.stop import COMPLETE
+from hpctools.stop import COMPLETE, USAGE
 
 ROOT = Path(__file__).parents[1]
 JOBS = "jobs.csv"
@@ -35,6 +35,7 @@ class SubmissionError(Exception):
     """Jobs that cannot be submitted or followed; the message says what to do."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class LaunchError(Exception):
     """The launcher and MPI disagree; the message says how to start the program instead."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass
@@ -140,6 +141,14 @@ def launcher(environ: Mapping[str, str] = os.environ) -> tuple[str, int, int] | 
     if environ.get("PMIX_RANK", "").isdigit():
         return "a PMIx launcher", 0, int(environ["PMIX_RANK"])
     return None
+
+
+def peers(environ: Mapping[str, str] = os.environ) -> tuple[int, int]:
+    """Number of tasks that were started together, by torchrun too, and own rank; 0 tasks where nobody says."""
+    found = launcher(environ)
+    if found is None and environ.get("WORLD_SIZE", "").isdigit():
+        found = "torchrun", int(environ["WORLD_SIZE"]), int(environ.get("RANK", "0"))
+    return (1, 0) if found is None else found[1:]
 
 
 def connect(environ: Mapping[str, str] = os.environ) -> World:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from hpctools import config, stop, world
+from hpctools import command_line, config, stop, world
 
 from . import learning_commands
 from .protocol import PROTOCOLS
@@ -151,22 +151,7 @@ COMMANDS = {"quench": quench_command, "campaign": campaign_command, "status": st
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(HELP, end="")
-        return stop.COMPLETE if arguments else stop.USAGE
-    if arguments[0] not in COMMANDS:
-        print(f"error: command {arguments[0]!r} is unknown; expected one of {', '.join(COMMANDS)} (--help)",
-              file=sys.stderr)
-        return stop.USAGE
-    try:
-        return COMMANDS[arguments[0]](arguments[1:])
-    except Exception as error:
-        # where several ranks run, the hook of `world.start` has them leave together
-        if not getattr(error, "user_error", False) or (world.launcher() or ("", 1, 0))[1] != 1:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return stop.USAGE if isinstance(error, (config.ConfigError, ValueError)) else stop.ERROR
+    return command_line.main(COMMANDS, HELP, arguments)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+from hpctools.stop import USAGE
+
 AVOGADRO = 6.02214076e23  # 1/mol
 # oxide: (cation, cations, oxygens of a formula unit)
 OXIDES = {
@@ -30,6 +32,7 @@ class CompositionError(ValueError):
     """A composition that cannot be read or simulated; the message says what was expected."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpctools.stop import USAGE
+
 from .composition import Composition, CompositionError, parse
 from .forcefield import DEFAULT, ForceFieldError, load
 from .job import QuenchJob, make
@@ -29,6 +31,7 @@ class DesignError(ValueError):
     """A design file that cannot be used."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hpctools.stop import USAGE
+
 from .composition import ORDER, Composition
 
 Pair = tuple[str, str]
@@ -27,6 +29,7 @@ class FingerprintError(ValueError):
     """A glass or a pair that the fingerprint has no place for."""
 
     user_error = True
+    exit_code = USAGE
 
 
 def check(glass: Composition, pair: Pair) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpctools.stop import USAGE
+
 from . import potentials
 from .composition import MASSES, ORDER, OXIDES, Composition
 from .expression import ExpressionError, evaluate
@@ -37,6 +39,7 @@ class ForceFieldError(ValueError):
     """A field that does not exist, cannot be read, or does not serve a glass."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)

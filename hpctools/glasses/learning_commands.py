@@ -112,6 +112,7 @@ class PredictionError(ValueError):
     """A wrong option of a prediction."""
 
     user_error = True
+    exit_code = stop.USAGE
 
 
 def _plain(one: Prediction) -> dict[str, Any]:

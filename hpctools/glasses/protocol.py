@@ -6,12 +6,14 @@ import math
 from dataclasses import dataclass, replace
 
 from hpctools.config import setting
+from hpctools.stop import USAGE
 
 
 class ProtocolError(ValueError):
     """A protocol that makes no sense."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)

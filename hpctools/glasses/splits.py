@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hpctools.stop import USAGE
+
 from .curves import Curves
 from .fingerprint import DOPANTS
 
@@ -27,6 +29,7 @@ class SplitError(ValueError):
     """Too few glasses for a split."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True, eq=False)

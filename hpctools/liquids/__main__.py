@@ -6,13 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from hpctools import config, stop, world
+from hpctools import command_line, config, stop, world
 
 from .memory.command import memory_command
-from .mixture import MixtureError
 from .network import commands as network_commands
 from .observation import Observation
-from .state import State, StateError
+from .state import State
 
 OVERVIEW = """Molecular dynamics of binary mixtures (Kob-Andersen Lennard-Jones and WCA), their structure and dynamics.
 
@@ -163,24 +162,7 @@ COMMANDS = {"run": run_command, "campaign": campaign_command, "status": status_c
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(OVERVIEW)
-        return stop.COMPLETE if arguments else stop.USAGE
-    if arguments[0] not in COMMANDS:
-        print(f"error: command {arguments[0]!r} is unknown; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
-        return stop.USAGE
-    try:
-        return COMMANDS[arguments[0]](arguments[1:])
-    except (config.ConfigError, StateError, MixtureError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return stop.USAGE
-    except Exception as error:
-        # where several ranks run, the hook of `world.start` has them leave together
-        if not getattr(error, "user_error", False) or (world.launcher() or ("", 1, 0))[1] != 1:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return stop.ERROR
+    return command_line.main(COMMANDS, OVERVIEW, arguments)
 
 
 if __name__ == "__main__":

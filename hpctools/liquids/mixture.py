@@ -12,6 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
+from hpctools.stop import USAGE
+
 TAU_MD = 1 / np.sqrt(48)
 """(m σ_AA²/48 ε_AA)^½ in τ_LJ: the unit of time of Ciarella et al., Mach. Learn.: Sci. Technol. 4 (2023) 025010."""
 
@@ -26,6 +28,7 @@ class MixtureError(ValueError):
     """A mixture or a state of it that makes no sense."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpctools.config import setting
+from hpctools.stop import USAGE
 
 from .engines import Start
 from .frames import Schedule
@@ -18,6 +19,7 @@ class StateError(ValueError):
     """A setting of a run that makes no sense."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hpctools import config, stop, world
+from hpctools import command_line, config, stop, world
 
 from . import backends, fit_command
-from .grid import GridError
-from .program import ProgramError
-from .settings import GridJob, SettingsError
+from .settings import GridJob
 
 GRID = """Simulate the DSC heating scans of a grid of TNM parameter sets.
 
@@ -30,7 +28,6 @@ other commands:
     python -m hpctools.tnm verify FILE         compare all data with their checksums
     python -m hpctools.tnm train --model NAME  train one of the paper's networks
     python -m hpctools.tnm train-network clean train a network with error bars that reads parameters off scans
-    python -m hpctools.tnm train --model NAME  train a network that reads parameters off scans
     python -m hpctools.tnm fit SCAN...         parameters from DSC files, with error bars
     python -m hpctools.tnm predict SCAN...     a first estimate of them, without a fit
 """
@@ -57,10 +54,10 @@ TRAIN_NETWORK = """Train a network that reads the four TNM parameters off heatin
     python -m hpctools.tnm train-network instrument     noise, lag, baselines, missing scans, any rates
 
 The samples are simulated first, in shards that later runs of the same folder use again; then the network is trained,
-calibrated on samples of its own and tested on others. Folder: samples, log.csv, checkpoint.pt, tnm_VARIANT.npz, the
-network as hpctools.tnm.estimate takes it (network="FOLDER/tnm_VARIANT.npz"). Several ranks: torchrun, srun or mpiexec.
-The command can be stopped and goes on when it is run again. Exit codes: 0 complete, 75 stopped with work left, 2 usage,
-1 error.
+calibrated on samples of its own and tested on others. The shipped networks took hours; a first try of a few minutes is
+--shards 1 --epochs 2. Folder: samples, log.csv, checkpoint.pt, tnm_VARIANT.npz, the network as hpctools.tnm.estimate
+takes it (network="FOLDER/tnm_VARIANT.npz"). Several ranks: torchrun, srun or mpiexec. The command can be stopped and
+goes on when it is run again. Exit codes: 0 complete, 75 stopped with work left, 2 usage, 1 error.
 """
 
 
@@ -76,15 +73,9 @@ def grid_command(arguments: list[str]) -> int:
     ranks = world.start()
     from .job import run  # numba and h5py take a second, which --help should not wait for
 
-    try:
-        job = config.from_arguments(GridJob, given, given.config)
-        grid, program = job.grid(), job.program()
-        backends.choose(job.backend or None)
-    except (config.ConfigError, SettingsError, GridError, ProgramError, backends.BackendError) as error:
-        # all ranks meet it alike
-        if ranks.rank == 0:
-            print(f"error: {error}", file=sys.stderr)
-        return stop.USAGE
+    job = config.from_arguments(GridJob, given, given.config)
+    grid, program = job.grid(), job.program()
+    backends.choose(job.backend or None)
     return run(job, grid, program, ranks, sys.argv, given.dry_run)
 
 
@@ -128,8 +119,6 @@ def verify_command(arguments: list[str]) -> int:
 
 def train_command(arguments: list[str]) -> int:
     """Training of a network."""
-    from hpctools.training_settings import TrainingError
-
     from .learning_settings import TrainJob
 
     parser = argparse.ArgumentParser(
@@ -139,38 +128,21 @@ def train_command(arguments: list[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="print the plan and the time of a step, and stop")
     config.add_arguments(parser, TrainJob)
     given = parser.parse_args(arguments)
-    try:
-        job = config.from_arguments(TrainJob, given, given.config)
-        job.grid()
-    except (config.ConfigError, SettingsError, GridError, TrainingError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return stop.USAGE
+    job = config.from_arguments(TrainJob, given, given.config)
+    job.grid()
     try:
         from hpctools.training import start
     except ImportError as error:
         print(f"error: training needs torch ({error}): pip install 'hpctools[ml]'", file=sys.stderr)
         return stop.ERROR
-    try:
-        ranks = start(job.device)
-    except (TrainingError, world.LaunchError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return stop.USAGE
-    from hpctools.store import StoreError
-
+    ranks = start(job.device)
     from .learning import run
 
-    try:
-        return run(job, ranks, sys.argv, given.dry_run)
-    except (StoreError, TrainingError) as error:  # all ranks meet it alike
-        if ranks.rank == 0:
-            print(f"error: {error}", file=sys.stderr)
-        return stop.ERROR
+    return run(job, ranks, sys.argv, given.dry_run)
 
 
 def train_network_command(arguments: list[str]) -> int:
     """Training of a network of network.py."""
-    from hpctools.training_settings import TrainingError
-
     from .network_settings import VARIANTS, NetworkJob
 
     parser = argparse.ArgumentParser(
@@ -183,22 +155,14 @@ def train_network_command(arguments: list[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="print the plan and the time it takes, and stop")
     config.add_arguments(parser, NetworkJob)
     given = parser.parse_args(arguments)
-    try:
-        job = config.from_arguments(NetworkJob, given, given.config)
-    except (config.ConfigError, TrainingError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return stop.USAGE
+    job = config.from_arguments(NetworkJob, given, given.config)
     try:
         from .network_training import run
     except ImportError as error:
         print(f"error: training needs torch ({error}): pip install 'hpctools[ml]'", file=sys.stderr)
         return stop.ERROR
-    try:
-        # as it is typed: weights are shipped, paths of this machine are not
-        return run(job, ["python", "-m", "hpctools.tnm", "train-network", *arguments], given.dry_run)
-    except (TrainingError, world.LaunchError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return stop.ERROR
+    # as it is typed: weights are shipped, paths of this machine are not
+    return run(job, ["python", "-m", "hpctools.tnm", "train-network", *arguments], given.dry_run)
 
 
 COMMANDS = {
@@ -211,22 +175,9 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments and arguments[0] in COMMANDS:
-        from hpctools.store import StoreError
-
-        try:
-            return COMMANDS[arguments[0]](arguments[1:])
-        except StoreError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return stop.ERROR
-    if arguments and not arguments[0].startswith("-"):
-        print(
-            f"error: command {arguments[0]!r} is unknown; expected options of the grid job (--help) or one of "
-            f"{', '.join(COMMANDS)}",
-            file=sys.stderr,
-        )
-        return stop.USAGE
-    return grid_command(arguments)
+    if not arguments or arguments[0].startswith("-"):  # the grid job, the one command without a name
+        return command_line.carry_out(lambda: grid_command(arguments))
+    return command_line.main(COMMANDS, GRID, arguments)
 
 
 if __name__ == "__main__":

@@ -74,22 +74,12 @@ def fit_command(arguments: list[str]) -> int:
     how.add_argument("--start", nargs=4, type=float, metavar=("LN_A", "DH", "X", "BETA"),
                      help="start from these, not from an estimate; Δh* 10 … 10,000 kJ/mol, x from 0.05, β from 0.15")
     how.add_argument("--no-figure", action="store_true", help="write no figure")
-    return _run(parser.parse_args(arguments), _fit)
+    return _fit(parser.parse_args(arguments))
 
 
 def predict_command(arguments: list[str]) -> int:
     """Estimate and report."""
-    return _run(_parser("predict", PREDICT).parse_args(arguments), _predict)
-
-
-def _run(given: argparse.Namespace, action) -> int:  # type: ignore[no-untyped-def]
-    try:
-        return int(action(given))
-    except (ValueError, OSError) as error:
-        if not getattr(error, "user_error", False):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return stop.ERROR
+    return _predict(_parser("predict", PREDICT).parse_args(arguments))
 
 
 def _load(given: argparse.Namespace):  # type: ignore[no-untyped-def]

@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpctools.stop import USAGE
+
 from .model import GAS_CONSTANT, LN_TAU_REFERENCE, check_parameters
 
 SUBSETS = ("LU", "RU", "LD", "RD", "C", "G")
@@ -38,6 +40,7 @@ class GridError(ValueError):
     """A selection of the grid that does not exist, or a table of nodes that cannot be used."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)

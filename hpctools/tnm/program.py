@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hpctools.stop import USAGE
+
 ZERO_CELSIUS = 273.15  # K
 MOST_POINTS = 1_000_000  # of an output grid: 24 MB a sample of six scans
 
@@ -16,6 +18,7 @@ class ProgramError(ValueError):
     """A temperature program that contradicts itself."""
 
     user_error = True
+    exit_code = USAGE
 
 
 class Hold(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpctools.config import setting
+from hpctools.stop import USAGE
 
 from .grid import PAPER, Grid, Ranges, from_table, select
 from .program import Program
@@ -14,6 +15,7 @@ class SettingsError(ValueError):
     """A setting of the grid job that makes no sense."""
 
     user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def test_mean_force_file(short_glasses, tmp_path, capsys):
 
 def test_too_few_glasses_for_a_fold(capsys):
     code = main(["train", "autoencoder", "--fold", "without-ZnO", "--least-counts", "1e9"])
-    assert code == 2 and "no curve of the" in capsys.readouterr().err
+    assert code == 1 and "no curve of the" in capsys.readouterr().err
 
 
 def test_killed_autoencoder_goes_on_to_the_same_weights(short_glasses, tmp_path):

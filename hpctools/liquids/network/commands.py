@@ -52,18 +52,8 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def _fail(error: Exception, code: int) -> int:
-    """One line for a mistake of the user's; anything else is raised again."""
-    if not getattr(error, "user_error", False):
-        raise error
-    print(f"error: {error}", file=sys.stderr)
-    return code
-
-
 def train_command(arguments: list[str]) -> int:
     """Train one model."""
-    from hpctools.training_settings import TrainingError
-
     from .settings import NETWORKS, TrainJob
 
     parser = _parser("train", TRAIN)
@@ -71,30 +61,24 @@ def train_command(arguments: list[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     config.add_arguments(parser, TrainJob)
     given = parser.parse_args(arguments)
-    try:
-        job = config.from_arguments(TrainJob, given, given.config)
-        if job.model not in NETWORKS:
-            ranks = world.start()
-        else:
-            try:
-                from hpctools.training import start
-            except ImportError as error:
-                print(f"error: networks need torch ({error}): pip install 'hpctools[ml]'", file=sys.stderr)
-                return stop.ERROR
-            ranks = start(job.device)
-            if job.threads:
-                import torch
+    job = config.from_arguments(TrainJob, given, given.config)
+    if job.model not in NETWORKS:
+        ranks = world.start()
+    else:
+        try:
+            from hpctools.training import start
+        except ImportError as error:
+            print(f"error: networks need torch ({error}): pip install 'hpctools[ml]'", file=sys.stderr)
+            return stop.ERROR
+        ranks = start(job.device)
+        if job.threads:
+            import torch
 
-                torch.set_num_threads(job.threads)
-    except (config.ConfigError, TrainingError, world.LaunchError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return stop.USAGE
+            torch.set_num_threads(job.threads)
     from .training import run
 
-    try:
-        return run(job, ranks, ["python", "-m", "hpctools.liquids", "train", *arguments], given.dry_run)
-    except Exception as error:
-        return _fail(error, stop.ERROR)
+    # as it is typed: weights are shipped, paths of this machine are not
+    return run(job, ranks, ["python", "-m", "hpctools.liquids", "train", *arguments], given.dry_run)
 
 
 def trials_command(arguments: list[str]) -> int:
@@ -114,12 +98,9 @@ def trials_command(arguments: list[str]) -> int:
 
     from .trials import campaign
 
-    try:
-        plan = config.from_arguments(Plan, given, given.config)
-        return carry_out(campaign(plan, ranks), ranks, unit="trials", workers=given.workers,
-                         wall_time=given.wall_time, retry=given.retry, dry_run=given.dry_run)
-    except Exception as error:
-        return _fail(error, stop.USAGE if isinstance(error, config.ConfigError) else stop.ERROR)
+    plan = config.from_arguments(Plan, given, given.config)
+    return carry_out(campaign(plan, ranks), ranks, unit="trials", workers=given.workers,
+                     wall_time=given.wall_time, retry=given.retry, dry_run=given.dry_run)
 
 
 def predict_command(arguments: list[str]) -> int:
@@ -134,13 +115,6 @@ def predict_command(arguments: list[str]) -> int:
     parser.add_argument("--out", default="prediction", help="name of the results without suffix (default prediction)")
     parser.add_argument("--no-figure", action="store_true", help="write no figure")
     given = parser.parse_args(arguments)
-    try:
-        return _predict(given)
-    except Exception as error:
-        return _fail(error, stop.ERROR)
-
-
-def _predict(given: argparse.Namespace) -> int:
     from . import prediction, structure_file
     from .samples import State
 
@@ -149,11 +123,9 @@ def _predict(given: argparse.Namespace) -> int:
              for name in ("temperature", "density")}
     for name, value in known.items():
         if value is None:
-            print(f"error: {given.structure} does not tell its {name}: give --{name}", file=sys.stderr)
-            return stop.USAGE
+            raise config.ConfigError(f"{given.structure} does not tell its {name}: give --{name}")
         if not value > 0:
-            print(f"error: --{name} {value:g}; expected a positive number", file=sys.stderr)
-            return stop.USAGE
+            raise config.ConfigError(f"--{name} {value:g}; expected a positive number")
     trained = prediction.load(given.network)
     state = State(given.potential or found.potential or "LJ", known["density"], known["temperature"], found.S)
     answer = prediction.predict(trained, state, given.t_max)

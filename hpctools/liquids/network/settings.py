@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpctools.config import setting
+from hpctools.config import ConfigError, setting
 from hpctools.training_settings import Settings, TrainingError
 
 NETWORKS = ("mlp", "monotone")
@@ -63,12 +63,12 @@ class TrainJob(Settings):
 
 
 def parsed(name: str) -> tuple[str, str]:
-    """Model and inputs of MODEL or MODEL/INPUTS. Raises TrainingError."""
+    """Model and inputs of MODEL or MODEL/INPUTS. Raises ConfigError."""
     model, _, inputs = name.partition("/")
     inputs = inputs or "full"
     if model not in MODELS or inputs not in INPUTS:
-        raise TrainingError(f"model {name!r}; expected MODEL or MODEL/INPUTS with a model of {', '.join(MODELS)} and "
-                            f"inputs of {', '.join(INPUTS)}")
+        raise ConfigError(f"model {name!r}; expected MODEL or MODEL/INPUTS with a model of {', '.join(MODELS)} and "
+                          f"inputs of {', '.join(INPUTS)}")
     TrainJob(model=model, inputs=inputs)
     return model, inputs
 
