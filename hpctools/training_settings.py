@@ -51,5 +51,25 @@ class Settings:
                 raise TrainingError(f"{name} {value:g}; expected {low} or more{upper}")
 
 
+@dataclass(frozen=True)
+class CommandSettings(Settings):
+    """Settings of a training that is a command, with those of the machine it runs on."""
+
+    device: str = setting("", "of the network: cpu or cuda; by what is there if empty")
+    threads: int = setting(0, "of torch, a rank; 0: HPCTOOLS_THREADS, else its own choice")
+    wall_time: float | None = setting(None, "stop cleanly after this time", unit="min")
+    margin: float = setting(30.0, "time kept for the checkpoint before the wall time", unit="s")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in MACHINE[1:]:
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise TrainingError(f"{name} {value:g}; expected 0 or more")
+
+
+MACHINE = ("device", "threads", "wall_time", "margin")
+"""Settings that belong to a machine, not to what is trained."""
+
 # What may change from one run to the next of the same training, because no weight depends on it.
 FREE = ("checkpoint_minutes",)

@@ -80,16 +80,18 @@ class _Arrival:
         return bool(self._work.is_completed())
 
 
-def start(device: str = "", environ: Mapping[str, str] = os.environ) -> TorchWorld:
+def start(device: str = "", threads: int = 0, environ: Mapping[str, str] = os.environ) -> TorchWorld:
     """The ranks of this training, with process group and abort hook in place. For the beginning of a command.
 
     device: cpu or cuda; cuda where there is one if empty. A rank takes the device of its node-local rank modulo the
-    visible ones. Raises TrainingError where the ranks do not find each other, or no such device is there.
+    visible ones. threads: of torch; if 0 HPCTOOLS_THREADS or those of Slurm, with several ranks 1, else its own choice.
+    Raises TrainingError where the ranks do not find each other, or no such device is there.
     """
     rank, size, local_rank, address = _who(environ)
     chosen = _device(device, local_rank)
-    if threads := environ.get("HPCTOOLS_THREADS") or environ.get("SLURM_CPUS_PER_TASK") or ("1" if size > 1 else ""):
-        torch.set_num_threads(int(threads))
+    given = environ.get("HPCTOOLS_THREADS") or environ.get("SLURM_CPUS_PER_TASK") or ("1" if size > 1 else "0")
+    if wanted := threads or int(given):
+        torch.set_num_threads(wanted)
     if size == 1:
         world = TorchWorld(device=chosen)
     else:

@@ -57,11 +57,7 @@ def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: b
     """Train; returns the exit code. All ranks call it."""
     from hpctools.training import start
 
-    world = start(settings.device)
-    if settings.threads:
-        import torch
-
-        torch.set_num_threads(settings.threads)
+    world = start(settings.device, settings.threads)
     data, left = data_of(settings)
     everything = np.arange(len(data))
     if kind != "autoencoder" and settings.fold == "all":

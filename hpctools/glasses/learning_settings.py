@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from hpctools.config import setting
-from hpctools.training_settings import Settings, TrainingError
+from hpctools.training_settings import CommandSettings, TrainingError
 
 KINDS = ("gaussian-process", "mean-force", "autoencoder")
 FOLDS = ("all", "glass-1", "glass-2", "glass-3", "glass-4", "glass-5", "without-BaO", "without-ZnO", "without-TiO2",
@@ -13,7 +13,7 @@ FOLDS = ("all", "glass-1", "glass-2", "glass-3", "glass-4", "glass-5", "without-
 
 
 @dataclass(frozen=True)
-class GlassTraining(Settings):
+class GlassTraining(CommandSettings):
     """Settings of a training; each may stand in a TOML file or on the command line.
 
     Fields that belong to one kind of model are ignored by the others.
@@ -31,10 +31,6 @@ class GlassTraining(Settings):
     members: int = setting(3, "networks whose mean is taken (mean-force)")
     width: int = setting(64, "of the two hidden layers (mean-force)")
     channels: int = setting(16, "of the 1-D convolutions (mean-force)")
-    device: str = setting("", "cpu or cuda; by what is there if empty")
-    threads: int = setting(0, "of torch, a rank; its own choice if 0")
-    wall_time: float | None = setting(None, "stop cleanly after this time", unit="min")
-    margin: float = setting(30.0, "time kept for closing before the wall time", unit="s")
     epochs: int = setting(800, "passes through the training set")
     batch: int = setting(32, "samples of an optimiser step, over all ranks")
     optimiser: str = setting("adam", "by which the weights move", choices=("sgd", "adam", "adamw"))
@@ -48,8 +44,8 @@ class GlassTraining(Settings):
                 raise TrainingError(f"{name} {getattr(self, name)}; expected 1 or more")
         if not 4 <= self.reach <= 10:
             raise TrainingError(f"reach {self.reach:g} Å; expected 4 to 10")
-        if not self.threads >= 0 or not self.least_counts >= 0:
-            raise TrainingError(f"threads {self.threads}, least_counts {self.least_counts:g}; expected 0 or more")
+        if not self.least_counts >= 0:
+            raise TrainingError(f"least_counts {self.least_counts:g}; expected 0 or more")
 
 
 # what a kind does differently unless it is asked for

@@ -135,7 +135,7 @@ def train_command(arguments: list[str]) -> int:
     except ImportError as error:
         print(f"error: training needs torch ({error}): pip install 'hpctools[ml]'", file=sys.stderr)
         return stop.ERROR
-    ranks = start(job.device)
+    ranks = start(job.device, job.threads)
     from .learning import run
 
     return run(job, ranks, sys.argv, given.dry_run)

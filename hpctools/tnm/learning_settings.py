@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpctools.config import setting
-from hpctools.training_settings import Settings, TrainingError
+from hpctools.training_settings import CommandSettings, TrainingError
 
 from .grid import Grid, select
 from .settings import SettingsError
@@ -34,7 +34,7 @@ LIMITS = {
 
 
 @dataclass(frozen=True)
-class TrainJob(Settings):
+class TrainJob(CommandSettings):
     """Settings of a training; each may stand in a TOML file or on the command line."""
 
     model: str = setting("MCNN-C", "of the paper: its subset and the weights of its loss", choices=tuple(MODELS))
@@ -42,7 +42,6 @@ class TrainJob(Settings):
     data: str = setting("", "file of `python -m hpctools.tnm` with these samples; simulated here if empty")
     resident: bool = setting(True, "keep all scans in memory (the GPU's); else make each batch anew")
     backend: str = setting("", "of the simulator: cpu, cuda or host; by what is there if empty")
-    device: str = setting("", "of the network: cpu or cuda; by what is there if empty")
     stride_x: int = setting(1, "keep every n-th value of x")
     stride_beta: int = setting(1, "keep every n-th value of β")
     every: int = setting(1, "keep every n-th of the 18,501 grid points; the paper: 1")
@@ -55,8 +54,6 @@ class TrainJob(Settings):
         "widened", "of scaled ln A: -756 … -15, or as printed, -525 … -21.6, which cuts off LD",
         choices=tuple(LIMITS),
     )  # fmt: skip
-    wall_time: float | None = setting(None, "stop cleanly after this time", unit="min")
-    margin: float = setting(30.0, "time kept for the checkpoint before the wall time", unit="s")
     # the paper's table 4
     epochs: int = setting(200, "passes through the training set")
     optimiser: str = setting("sgd", "by which the weights move", choices=("sgd", "adam", "adamw"))

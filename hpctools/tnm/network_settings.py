@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpctools.config import setting
-from hpctools.training_settings import Settings, TrainingError
+from hpctools.training_settings import CommandSettings, TrainingError
 
 VARIANTS = ("clean", "instrument")  # what a network reads: undisturbed simulated scans, or measured ones
 
 
 @dataclass(frozen=True)
-class NetworkJob(Settings):
+class NetworkJob(CommandSettings):
     """Settings of a training; each may stand in a TOML file or on the command line."""
 
     variant: str = setting("clean", "scans that it learns to read", choices=VARIANTS, flag=False)
@@ -23,10 +23,6 @@ class NetworkJob(Settings):
     trunk: int = setting(192, "width of the trunk")
     depth: int = setting(3, "layers of the trunk")
     floor: float = setting(0.0, "of the whitening, standard deviation; 0: 0.001 (clean), 0.02 (instrument)")
-    threads: int = setting(0, "of torch, a rank; its own choice if 0")
-    device: str = setting("", "cpu or cuda; by what is there if empty")
-    wall_time: float | None = setting(None, "stop cleanly after this time", unit="min")
-    margin: float = setting(30.0, "time kept for closing before the wall time", unit="s")
     epochs: int = setting(20, "passes through the training set")
     batch: int = setting(512, "samples of an optimiser step, over all ranks")
     learning_rate: float = setting(2e-3, "highest learning rate")
@@ -37,7 +33,7 @@ class NetworkJob(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for least, names in ((1, ("shards", "test_shards", "width", "trunk", "depth")), (0, ("floor", "threads"))):
+        for least, names in ((1, ("shards", "test_shards", "width", "trunk", "depth")), (0, ("floor",))):
             for name in names:
                 if not getattr(self, name) >= least:
                     raise TrainingError(f"{name} {getattr(self, name)}; expected {least} or more")

@@ -182,10 +182,8 @@ def judge(network: Network, batch: streams.Batch) -> dict[str, dict[str, float]]
 
 def run(job: NetworkJob, arguments: list[str], dry_run: bool = False) -> int:
     """The training on this rank; returns the exit code. All ranks call it."""
-    world = start(job.device)
+    world = start(job.device, job.threads)
     set_threads(world)
-    if job.threads:
-        torch.set_num_threads(job.threads)
     folder = Path(job.folder)
     if world.rank == 0:
         print(plan_text(job, folder, world))

@@ -70,11 +70,7 @@ def train_command(arguments: list[str]) -> int:
         except ImportError as error:
             print(f"error: networks need torch ({error}): pip install 'hpctools[ml]'", file=sys.stderr)
             return stop.ERROR
-        ranks = start(job.device)
-        if job.threads:
-            import torch
-
-            torch.set_num_threads(job.threads)
+        ranks = start(job.device, job.threads)
     from .training import run
 
     # as it is typed: weights are shipped, paths of this machine are not

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpctools.config import ConfigError, setting
-from hpctools.training_settings import Settings, TrainingError
+from hpctools.training_settings import MACHINE, CommandSettings, TrainingError
 
 NETWORKS = ("mlp", "monotone")
 REGRESSIONS = ("nearest", "ridge", "gp")
 MODELS = (*NETWORKS, *REGRESSIONS)
 INPUTS = ("full", "zeroed", "structure", "permuted", "mct")
-PLACES = ("out", "mct_cache", "data", "device", "threads")
+PLACES = ("out", "mct_cache", "data", *MACHINE)
 """Settings that belong to a machine, not to the model; its file does not keep them."""
 DEFAULT_TRIALS = ("nearest", "gp/zeroed", "ridge", "gp", "gp/structure", "gp/permuted", "gp/mct", "mlp", "mlp/zeroed",
            "mlp/structure", "mlp/permuted", "mlp/mct", "monotone", "monotone/mct")  # fmt: skip
@@ -20,7 +20,7 @@ LAYERS = (500, 400, 400, 300, 200)
 
 
 @dataclass(frozen=True)
-class TrainJob(Settings):
+class TrainJob(CommandSettings):
     """Settings of a training; each may stand in a TOML file or on the command line."""
 
     model: str = setting("mlp", "what learns: mlp is the paper's network", choices=MODELS)
@@ -32,10 +32,6 @@ class TrainJob(Settings):
     monotone_layers: tuple[int, ...] = setting((128, 128), "neurons of the hidden layers of monotone")
     held_out: float = setting(0.1, "share of the states for validation and the width of the band (networks)")
     mct_cache: str = setting("", "file where results of mode-coupling theory are kept; OUT/mct.npz if empty")
-    device: str = setting("", "of the network: cpu or cuda; by what is there if empty")
-    threads: int = setting(0, "of torch on the CPU; as torch chooses if 0")
-    wall_time: float | None = setting(None, "stop cleanly after this time", unit="min")
-    margin: float = setting(60.0, "time kept for the checkpoint before the end", unit="s")
     # of the base class, with the paper's values where it gives some; the size of the Lasso is not in print
     epochs: int = setting(100, "passes through the training set, where --steps is 0")
     batch: int = setting(512, "samples of an optimiser step, over all ranks; a sample is one time of one record")
