@@ -128,6 +128,20 @@ def from_arguments(cls: type[T], arguments: argparse.Namespace, toml_path: str |
         raise
 
 
+def options_of(cls: type[Any], arguments: argparse.Namespace) -> list[str]:
+    """The options of `add_arguments` that a command line gave, as words for another command line."""
+    words = []
+    for field in dataclasses.fields(cls):
+        if hasattr(arguments, field.name):
+            value = getattr(arguments, field.name)
+            option = field.name.replace("_", "-")
+            if isinstance(value, bool):
+                words.append(f"--{option}" if value else f"--no-{option}")
+            else:
+                words += [f"--{option}", *map(str, value if isinstance(value, (list, tuple)) else [value])]
+    return words
+
+
 def dump_toml(settings: Any) -> str:
     """A flat settings dataclass as TOML text that `load` reads back; fields that are None are left out."""
     lines = []

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hpctools import launcher
+from hpctools import config, launcher
 from hpctools.liquids.memory.job import campaign_of
 from hpctools.liquids.memory.settings import MemorySettings
 
@@ -29,14 +29,17 @@ def main() -> int:
     parser.add_argument("folders", nargs="*", help="folders of records (default: the shipped library)")
     parser.add_argument("--out", default="results/memory", help="folder of the results (default results/memory)")
     parser.add_argument("--jobs", type=int, default=4, help="blocks of states, a job each (default 4)")
+    config.add_arguments(parser, MemorySettings)
     given = parser.parse_args()
 
     def campaign() -> str:
-        return campaign_of(given.folders, Path(given.out), MemorySettings()).table()
+        settings = config.from_arguments(MemorySettings, given)
+        return campaign_of(given.folders, Path(given.out), settings).table()
 
     def commands() -> list[launcher.Command]:
         campaign()  # a folder without records ends here, not in the job
-        words = ("memory", "--all", *given.folders, "--out", given.out)
+        words = ("memory", "--all", *given.folders, "--out", given.out,
+                 *config.options_of(MemorySettings, given))
         return launcher.blocks("hpctools.liquids", words, given.jobs)
 
     return launcher.launch(given, Path(given.out) / "jobs", commands, campaign)

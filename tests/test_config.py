@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from hpctools.config import ConfigError, add_arguments, dump_toml, from_arguments, load, setting
+from hpctools.config import ConfigError, add_arguments, dump_toml, from_arguments, load, options_of, setting
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,13 @@ def parse(words, toml=None):
     parser = argparse.ArgumentParser()
     add_arguments(parser, Job)
     return from_arguments(Job, parser.parse_args(words), toml)
+
+
+def test_options_for_another_command_line():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, Job)
+    words = ["--margin", "7.0", "--no-overwrite", "--rates", "2.0", "3.0"]
+    assert options_of(Job, parser.parse_args(words)) == words and options_of(Job, parser.parse_args([])) == []
 
 
 def test_precedence(tmp_path):
