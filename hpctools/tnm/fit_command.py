@@ -50,7 +50,8 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     data.add_argument("--liquid", nargs=2, type=float, metavar=("LOW", "HIGH"), help="liquid window [°C]")
     data.add_argument("--limits", nargs=2, type=float, metavar=("LOW", "HIGH"), help="use only this part [°C]")
     data.add_argument("--skip", type=float, metavar="K",
-                      help="leave out at the start of a scan (what is heated in 0.6 min, at least 3 K)")  # fmt: skip
+                      help="leave out at the start of a scan (what is heated in 0.6 min, or in 9 lags where the start "
+                           "shows one, at least 3 K)")  # fmt: skip
     data.add_argument("--exotherm", choices=("up", "down"), help="direction of exotherms, if the file says it wrongly")
     data.add_argument("--whole-history", action="store_true",
                       help="follow the record from its first cooling, not each cycle from equilibrium")  # fmt: skip

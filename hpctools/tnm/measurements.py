@@ -13,10 +13,12 @@ from .cycles import Heating, heating_scans
 from .normalise import normalise
 from .program import ZERO_CELSIUS
 from .scans import LEAST_POINTS, Scan, ScanError
+from .startup import start_lag
 
 Window = tuple[float, float]
 SETTLES = 0.6  # min after the start of a scan, in which the instrument settles: to 1e-4 of its jump with a lag of 4 s
 LEAST_SKIP, MOST_SKIP = 3.0, 0.1  # K, and share of a scan, left out for it
+LAGS, MOST_LAGGED = 9.0, 0.2  # the same time in lags, where the start of a scan shows its lag, and the most then
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,11 @@ def _scan(record: dsc.Record, heating: Heating, options: Options) -> Scan:
     keep = np.concatenate([[True], np.diff(kelvin[order]) > 0])
     kelvin, signal = kelvin[order][keep], signal[order][keep]
     bottom = heating.history[-1].end
-    settled = max(LEAST_SKIP, min(SETTLES * heating.rate, MOST_SKIP * (float(kelvin[-1]) - bottom)))
+    length = float(kelvin[-1]) - bottom
+    lag = start_lag(60 * (kelvin - bottom) / heating.rate, signal)
+    settled = max(LEAST_SKIP, min(SETTLES * heating.rate, MOST_SKIP * length))
+    if lag is not None:
+        settled = max(settled, min(LAGS * lag / 60 * heating.rate, MOST_LAGGED * length))
     use = kelvin >= bottom + (settled if options.skip is None else options.skip)
     if options.limits is not None:
         use &= (kelvin >= options.limits[0] + ZERO_CELSIUS) & (kelvin <= options.limits[1] + ZERO_CELSIUS)
@@ -102,4 +108,4 @@ def _scan(record: dsc.Record, heating: Heating, options: Options) -> Scan:
             for word, (low, high) in (("glass", made.glass), ("liquid", made.liquid))
         )
     return Scan(kelvin, cpn, heating.history, heating.start, heating.rate, heating.name, noise, notes, step,
-                tuple(f"{record.source}: {words}" for words in record.assumed))  # fmt: skip
+                tuple(f"{record.source}: {words}" for words in record.assumed), lag)  # fmt: skip

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cramer_rao import correlated_noise
+from .instrument import Instruments
 from .refinement import fails
 from .residuals import Noise, Problem, noise_of, outer_jacobian, to_internal
-from .scans import Scan, ScanError, check_levels, check_rates
+from .scans import Scan, ScanError, check_levels, check_rates, lag_of
 from .start import Start, from_network, from_table
 
 Array = NDArray[np.float64]
@@ -53,6 +54,9 @@ def predict(scans: Sequence[Scan]) -> Start:
     found = from_network(scans)
     if not len(found.candidates):
         return _refused(scans, found.flags)
+    longest = Instruments().lag[1]
+    if (lag := lag_of(scans)) > longest:
+        return _refused(scans, (f"they begin as behind a thermal lag of {lag:.2g} s; expected at most {longest:g} s",))
     problem = Problem(scans)
     lines = np.zeros(problem.size - 4)
     try:

@@ -33,7 +33,7 @@ from .residuals import (
     roughness,
     seen_noise,
 )
-from .scans import Scan, ScanError, check_levels, check_rates
+from .scans import Scan, ScanError, check_levels, check_rates, lag_of
 from .start import Start, estimate
 
 Array = NDArray[np.float64]
@@ -162,6 +162,9 @@ def _result(problem: Problem, state: State, noise: Noise, start: Start, passes: 
                      "noise; are the rates right, and is each scan one glass transition?")  # fmt: skip
     elif chi2 > POOR:
         flags.append(f"poor fit: reduced χ² {chi2:.1f}")
+    lag = lag_of(problem.curves.scans)
+    if flags and lag > 0 and "lag" not in instrument:
+        flags.append(f"the scans begin as behind a thermal lag of {lag:.2g} s: fit it as well (--lag)")
     if not state.converged:
         flags.append("not converged")
     flags += _unsettled(parameters, problem.curves.scans) + _ends(problem, state) + _strays(problem, values)

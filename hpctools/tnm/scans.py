@@ -40,7 +40,7 @@ class Scan:
     history: what happened since the sample was last in equilibrium, at `start` (K), a cooling at least;
     heating_rate in K/min; noise: standard deviation of cpn where it is known; step (n,): distance of the lines through
     glass and liquid that made cpn of a signal, over its mean, None where none were drawn; assumed: what its file left
-    open and how it was read, in words.
+    open and how it was read, in words; start_lag: the calorimeter's lag (s) by the start of the scan, where it shows.
     """
 
     temperature: NDArray[np.float64]
@@ -53,6 +53,7 @@ class Scan:
     notes: tuple[str, ...] = field(default=())
     step: NDArray[np.float64] | None = None
     assumed: tuple[str, ...] = ()
+    start_lag: float | None = None
 
     @property
     def cooling_rate(self) -> float:
@@ -128,6 +129,12 @@ def check_levels(scans: Sequence[Scan]) -> None:
                 f"CpN is {first:.2f} at its lower and {last:.2f} at its upper end, expected 0 and 1 within "
                 f"{END_LEVEL}: measure from glass to liquid, or give other glass and liquid windows",
             )
+
+
+def lag_of(scans: Sequence[Scan]) -> float:
+    """The calorimeter's lag (s) by the starts of the scans, their median; 0 where none shows one."""
+    found = [one.start_lag for one in scans if one.start_lag is not None]
+    return float(np.median(found)) if found else 0.0
 
 
 def check_rates(scans: Sequence[Scan], dh_known: bool = False) -> None:
