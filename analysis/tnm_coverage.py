@@ -12,12 +12,12 @@ goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-import csv
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from figures import AnalysisError, make_folder, markdown, run
+from figures import markdown, run
+from rows import Row, Rows, positive
 from tnm_example_files import RATES, Piece, material, measure, trios, with_noise
 
 from hpctools.tnm import ScanError, fit, load, predict
@@ -62,36 +62,21 @@ def row(case: str, number: int, clean: list[Piece], method: str, folder: Path) -
     return made
 
 
-def rows_of(options: argparse.Namespace) -> list[dict[str, str]]:
+def rows_of(options: argparse.Namespace) -> list[Row]:
     """All rows, those that the file lacks computed and appended."""
-    path: Path = options.out
-    make_folder(path)
-    rows: list[dict[str, str]] = []
-    if path.exists():
-        with path.open() as lines:
-            reader = csv.DictReader(lines)
-            if tuple(reader.fieldnames or ()) != FIELDS:
-                raise AnalysisError(f"{path}: is no file of this script; choose another --out")
-            rows = [r for r in reader if not {None, ""} & set(r.values())]
-    done = {(r["case"], int(r["file"]), r["method"]) for r in rows}
-    with path.open("w", newline="") as out, tempfile.TemporaryDirectory() as folder:
-        writer = csv.DictWriter(out, FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
+    with Rows(options.out, FIELDS) as rows, tempfile.TemporaryDirectory() as folder:
+        done = {(r["case"], int(r["file"]), r["method"]) for r in rows.all}
         for case in options.cases:
             m, span, _ = CASES[case]
             clean = measure(m, RATES, span, DCP)
             for number in range(options.files):
                 for method in ("fit", "predict"):
                     if (case, number, method) not in done:
-                        new = row(case, number, clean, method, Path(folder))
-                        writer.writerow(new)
-                        rows.append({k: str(v) for k, v in new.items()})
-                out.flush()
-    return [r for r in rows if r["case"] in options.cases and int(r["file"]) < options.files]
+                        rows.add(row(case, number, clean, method, Path(folder)))
+    return [r for r in rows.all if r["case"] in options.cases and int(r["file"]) < options.files]
 
 
-def table(rows: list[dict[str, str]]) -> str:
+def table(rows: list[Row]) -> str:
     """Coverage and root mean square of z, by case and method."""
     body = []
     for case, method in dict.fromkeys((r["case"], r["method"]) for r in rows):
@@ -124,8 +109,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--out", type=Path, default=Path("results/tnm_coverage.csv"), help="rows (CSV)")
     options = parser.parse_args()
-    if options.files < 1:
-        raise AnalysisError(f"--files {options.files}: expected one or more")
+    positive("--files", options.files)
     print(table(rows_of(options)))
 
 

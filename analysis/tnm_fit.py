@@ -12,12 +12,12 @@ have 99 %. Errors of shares are binomial. Rows are written as they are found: th
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from pathlib import Path
 
 import numpy as np
-from figures import AnalysisError, check_output, make_folder, markdown, pyplot, run, save
+from figures import check_output, markdown, pyplot, run, save
+from rows import Row, Rows, positive
 from tnm_scans import clean, draw, noisy
 
 from hpctools.tnm import Noise, Result, bounds, fit_many
@@ -35,33 +35,17 @@ PAPER = {"Δβ < 0.02": "90 %", "Δx < 0.02": "97-99 %", "Δh* within 10 kJ/mol"
          "ln A within 1": "", "ln A within 2": "10-20 %", "Δh* within 1 kJ/mol": ""}  # fmt: skip
 
 
-def rows_of(options: argparse.Namespace) -> list[dict[str, str]]:
+def rows_of(options: argparse.Namespace) -> list[Row]:
     """All rows, those that the file lacks computed and appended."""
-    path: Path = options.out
-    make_folder(path)
-    rows: list[dict[str, str]] = []
-    head = f"# seed={options.seed} nuisance={','.join(options.nuisance)}"
-    if path.exists():
-        with path.open() as lines:
-            found = lines.readline().rstrip()
-            if found != head:
-                raise AnalysisError(f"{path}: begins with '{found}', expected '{head}'; choose another --out")
-            rows = [row for row in csv.DictReader(lines) if not {None, ""} & set(row.values())]
-    done = {(int(row["sample"]), row["kind"]) for row in rows}
-    with path.open("w", newline="") as out:
-        out.write(head + "\n")
-        writer = csv.DictWriter(out, FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
+    with Rows(options.out, FIELDS, f"seed={options.seed} nuisance={','.join(options.nuisance)}") as rows:
+        done = {(int(row["sample"]), row["kind"]) for row in rows.all}
         samples = draw(options.samples, options.seed)
         for first in range(0, len(samples), BLOCK):
             for kind in ("clean", "noise"):
                 which = [i for i in range(first, min(first + BLOCK, len(samples))) if (i, kind) not in done]
                 for row in _block(samples, which, kind, options):
-                    writer.writerow(row)
-                    rows.append({k: str(v) for k, v in row.items()})
-                out.flush()
-    return [row for row in rows if int(row["sample"]) < options.samples]
+                    rows.add(row)
+    return [row for row in rows.all if int(row["sample"]) < options.samples]
 
 
 def _block(samples: np.ndarray, which: list[int], kind: str, options: argparse.Namespace) -> list[dict[str, object]]:
@@ -98,13 +82,13 @@ def share(hits: np.ndarray) -> str:
     return f"{100 * p:.1f} ± {100 * error:.1f} %"
 
 
-def columns(rows: list[dict[str, str]], kind: str) -> dict[str, np.ndarray]:
+def columns(rows: list[Row], kind: str) -> dict[str, np.ndarray]:
     """The rows of a kind as arrays by name."""
     some = [row for row in rows if row["kind"] == kind]
     return {name: np.array([float(row[name]) for row in some]) for name in FIELDS if name != "kind"}
 
 
-def shares(rows: list[dict[str, str]]) -> str:
+def shares(rows: list[Row]) -> str:
     """The table of shares."""
     body = []
     for kind in ("clean", "noise"):
@@ -129,7 +113,7 @@ def shares(rows: list[dict[str, str]]) -> str:
     return markdown(["scans", "quantity", "paper", "ours ± error", "n"], body, left=(0, 1))
 
 
-def ratios(rows: list[dict[str, str]]) -> str:
+def ratios(rows: list[Row]) -> str:
     """rms of error/bound by region, with its error."""
     c = columns(rows, "noise")
 
@@ -152,7 +136,7 @@ def ratios(rows: list[dict[str, str]]) -> str:
     return markdown(["region", "ln A", "Δh*", "x", "β", "n"], body)
 
 
-def figure(rows: list[dict[str, str]], path: Path) -> None:
+def figure(rows: list[Row], path: Path) -> None:
     """Error against bound, a panel a parameter."""
     plt = pyplot()
     c = columns(rows, "noise")
@@ -179,8 +163,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/tnm_fit.csv"), help="rows (CSV)")
     parser.add_argument("--figure", type=Path, help="default: beside the rows")
     options = parser.parse_args()
-    if options.samples < 1:
-        raise AnalysisError(f"--samples {options.samples}: expected one or more")
+    positive("--samples", options.samples)
     picture = check_output(options.figure or options.out.with_suffix(".png"))
     rows = rows_of(options)
     print(shares(rows), "\n")

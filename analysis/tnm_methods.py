@@ -16,13 +16,13 @@ A method fails where it ends without a result, does not converge, or is off by m
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from figures import AnalysisError, check_output, make_folder, markdown, pyplot, run, save
+from figures import check_output, markdown, pyplot, run, save
+from rows import Row, Rows, positive
 from tnm_scans import Array, annealed, clean, draw, lagging, noisy
 
 from hpctools.tnm import Noise, Scan, fit
@@ -100,28 +100,14 @@ def methods(scans: list[Scan], extra: Callable[[], list[Scan]], start: Array | N
     return table
 
 
-def rows_of(options: argparse.Namespace) -> list[dict[str, str]]:
+def rows_of(options: argparse.Namespace) -> list[Row]:
     """All rows, those that the file lacks computed and appended."""
-    path: Path = options.out
-    make_folder(path)
-    head = f"# seed={options.seed}"
-    rows: list[dict[str, str]] = []
-    if path.exists():
-        with path.open() as lines:
-            found = lines.readline().rstrip()
-            if found != head:
-                raise AnalysisError(f"{path}: begins with '{found}', expected '{head}'; choose another --out")
-            rows = [row for row in csv.DictReader(lines) if not {None, ""} & set(row.values())]
-    done = {(int(r["sample"]), r["condition"], r["method"]) for r in rows}
-    samples = draw(options.samples, options.seed)
-    warm = clean(samples[:1])[0]
-    for action in methods(warm, lambda: annealed(samples[0]), None).values():
-        action()
-    with path.open("w", newline="") as out:
-        out.write(head + "\n")
-        writer = csv.DictWriter(out, FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
+    with Rows(options.out, FIELDS, f"seed={options.seed}") as rows:
+        done = {(int(r["sample"]), r["condition"], r["method"]) for r in rows.all}
+        samples = draw(options.samples, options.seed)
+        warm = clean(samples[:1])[0]
+        for action in methods(warm, lambda: annealed(samples[0]), None).values():
+            action()
         for i, parameters in enumerate(samples):
             base = clean(parameters[None])[0]
             for number, condition in enumerate(CONDITIONS):
@@ -135,11 +121,8 @@ def rows_of(options: argparse.Namespace) -> list[dict[str, str]]:
                 for name, action in methods(scans, extra, start).items():
                     if (i, condition, name) in done:
                         continue
-                    row = _row(i, condition, name, parameters, action)
-                    writer.writerow(row)
-                    rows.append({k: str(v) for k, v in row.items()})
-            out.flush()
-    return [r for r in rows if int(r["sample"]) < options.samples]
+                    rows.add(_row(i, condition, name, parameters, action))
+    return [r for r in rows.all if int(r["sample"]) < options.samples]
 
 
 def _row(i: int, condition: str, name: str, parameters: Array, action: Callable[[], Answer]) -> dict[str, object]:
@@ -155,7 +138,7 @@ def _row(i: int, condition: str, name: str, parameters: Array, action: Callable[
     return row | {f"error_{n}": found[k] - parameters[1 + k] for k, n in enumerate(PARTS)}
 
 
-def table(rows: list[dict[str, str]]) -> str:
+def table(rows: list[Row]) -> str:
     """The table as Markdown."""
     body = []
     for condition in CONDITIONS:
@@ -185,7 +168,7 @@ def table(rows: list[dict[str, str]]) -> str:
     return markdown(head, body, left=(0, 1))
 
 
-def figure(rows: list[dict[str, str]], path: Path) -> None:
+def figure(rows: list[Row], path: Path) -> None:
     """Median errors of each method against the conditions."""
     plt = pyplot()
     drawing, axes = plt.subplots(1, 3, figsize=(13, 4.4), layout="constrained")
@@ -213,8 +196,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/tnm_methods.csv"), help="rows (CSV)")
     parser.add_argument("--figure", type=Path, help="default: beside the rows")
     options = parser.parse_args()
-    if options.samples < 1:
-        raise AnalysisError(f"--samples {options.samples}: expected one or more")
+    positive("--samples", options.samples)
     picture = check_output(options.figure or options.out.with_suffix(".png"))
     rows = rows_of(options)
     print(table(rows))
