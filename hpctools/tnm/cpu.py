@@ -39,6 +39,7 @@ from .spectrum import MAX_MODES, TableStack
 
 STENCIL = 6
 SAMPLES_A_TASK = 16
+MOST_STEPS = 200_000  # of a segment, tried ones as well; scans take hundreds
 # distances of CpN from 0 and 1 below which steps grow, and by how much
 FLAT, FLAT_FACTOR = 1e-2, 1.4
 FLATTER, FLATTER_FACTOR = 1e-3, 2.0
@@ -219,7 +220,12 @@ def _scan(
         a3 = 0.0
         a4 = 0.0
         rejections = 0
+        taken = 0
         while True:
+            if taken == MOST_STEPS:
+                status = STATUS_STEP
+                break
+            taken += 1
             if not has_past and q != 0.0 and (t - end[segment]) * q >= 0.0:
                 break  # a ramp of no length, or frozen glass up to the end
             new_lo = limits[row, 0]
@@ -355,7 +361,7 @@ def _scan(
                 if q == 0.0:
                     too_far = elapsed + d_time > duration[segment] * (1.0 + 1e-12)
                 else:
-                    too_far = (t + d_t - end[segment]) * q > 1e-9
+                    too_far = (t + d_t - end[segment]) * q > 1e-9 * abs(q)
             if not solved or not moved <= 2.0 * target or too_far:
                 rejections += 1
                 row -= 1

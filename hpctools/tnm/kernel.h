@@ -323,7 +323,11 @@ TNM_FUNCTION void scan(
         double past_dxi = 0.0, past_log0 = 0.0, past_log_mid = 0.0, tau_m2 = 0.0, tau_m1 = 0.0;
         double a0 = 0.0, a1 = 0.0, a2 = 0.0, a3 = 0.0, a4 = 0.0;
         int rejections = 0;
-        while (true) {
+        for (int taken = 0;; taken++) {
+            if (taken == TNM_MOST_STEPS) {
+                status = TNM_STATUS_STEP;
+                break;
+            }
             // a ramp of no length, or frozen glass up to the end
             if (!has_past && q != 0.0 && (t - end[segment]) * q >= 0.0) break;
             const int new_lo = table.limits[2 * row];
@@ -460,7 +464,7 @@ TNM_FUNCTION void scan(
                 if (q == 0.0)
                     too_far = elapsed + d_time > duration[segment] * (1.0 + 1e-12);
                 else
-                    too_far = (t + d_t - end[segment]) * q > 1e-9;
+                    too_far = (t + d_t - end[segment]) * q > 1e-9 * abs(q);
             }
             if (!solved || !(moved <= 2.0 * target) || too_far) {
                 rejections++;

@@ -19,7 +19,7 @@ BLOCK = 128  # threads of a block on the device
 BLOCKS = 3  # blocks that a multiprocessor should hold: 168 registers a thread
 # names in cpu.py, columns of the summary among them
 SHARED = (
-    "TF_LIMIT", "CPN_MAX", "T_PEAK", "FIRST", "LAST", "STATUS", "STATUS_OK", "STATUS_STEP", "STENCIL",
+    "TF_LIMIT", "CPN_MAX", "T_PEAK", "FIRST", "LAST", "STATUS", "STATUS_OK", "STATUS_STEP", "STENCIL", "MOST_STEPS",
     "FLAT", "FLAT_FACTOR", "FLATTER", "FLATTER_FACTOR", "EASE", "EASE_SLOPE", "EASE_SHARPNESS", "EASE_LEAST", "SOLVED",
 )  # fmt: skip
 

@@ -58,6 +58,14 @@ def test_programs(name):
     assert abs(found[0] - wanted[0]) < 0.25 * abs(wanted[0]) + 1e-4
 
 
+def test_very_slow_cooling_lands_on_its_end():
+    """A ramp of 0.5 K/h that ends in a hold: the last step meets its end to the same temperature at any rate."""
+    parameters = np.array([-180.56900476027008, 711_102.84053357749, 0.62612835366822706, 0.33863156228387448])
+    one = scan(GRID, GRID, 1 / 120, start=507.0, low=382.5, holds=[(382.5, 5.0)])
+    value = Curves([one]).evaluate(parameters[None])[0]
+    assert np.abs(value - by_second_method(one, parameters)).max() < 2e-3
+
+
 def test_programs_differ():
     """The cycle before and the annealing are no small matter here."""
     plain = Curves([replace(PROGRAMS["annealed"], history=(Segment(-10.0, 370.0),))])
