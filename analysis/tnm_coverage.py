@@ -30,6 +30,7 @@ BROAD = Material("broad", "", -79.2, 38.25, 0.7, 0.4, 38_250 / (np.log(100) + 79
 CASES = {
     "As2Se3": (material("As2Se3"), (75.0, 50.0), 0.005),
     "nifedipine": (material("nifedipine"), (35.0, 25.0), 0.01),
+    "TPD": (material("TPD"), (45.0, 30.0), 0.005),
     "broad": (BROAD, (140.0, 110.0), 0.01),
 }
 NAMES = ("ln_A", "dh", "x", "beta")

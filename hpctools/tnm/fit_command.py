@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from hpctools import stop
+from hpctools.config import ConfigError
 
 FIT = """Fit the TNM model to DSC heating scans: A, Δh*, x and β with their errors.
 
@@ -86,6 +87,11 @@ def predict_command(arguments: list[str]) -> int:
 def _load(given: argparse.Namespace):  # type: ignore[no-untyped-def]
     from .measurements import Options, load
 
+    for name, value in (*(("--cooling-rate", q) for q in given.cooling_rate), ("--heating-rate", given.heating_rate)):
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name} {value:g}; expected a positive number of K/min")
+    if given.skip is not None and not given.skip >= 0:
+        raise ConfigError(f"--skip {given.skip:g}; expected 0 K or more")
     return load(
         given.scan,
         Options(
@@ -99,7 +105,18 @@ def _load(given: argparse.Namespace):  # type: ignore[no-untyped-def]
 def _fit(given: argparse.Namespace) -> int:
     from . import report
     from .refinement import fit
+    from .residuals import LEAST_DH, LOWEST_BETA, LOWEST_X, MOST_DH
 
+    low, high = 1e-3 * LEAST_DH, 1e-3 * MOST_DH
+    if given.noise is not None and not given.noise > 0:
+        raise ConfigError(f"--noise {given.noise:g}; expected a positive standard deviation of CpN, such as 0.01")
+    if given.dh is not None and not low <= given.dh <= high:
+        raise ConfigError(f"--dh {given.dh:g}; expected {low:g} … {high:g} kJ/mol")
+    if given.start is not None:
+        _, energy, x, beta = given.start
+        if not (low <= energy <= high and LOWEST_X <= x <= 1 and LOWEST_BETA <= beta <= 1):
+            raise ConfigError(f"--start with Δh* = {energy:g}, x = {x:g}, β = {beta:g}; expected {low:g} … {high:g} "
+                              f"kJ/mol, {LOWEST_X:g} … 1 and {LOWEST_BETA:g} … 1")
     scans = _load(given)
     nuisance = tuple(name for name in ("shift", "lag") if getattr(given, name))
     start = None
@@ -109,10 +126,11 @@ def _fit(given: argparse.Namespace) -> int:
         scans, nuisance, start=start, noise=given.noise, dh=None if given.dh is None else 1e3 * given.dh,
         lines=False if given.fixed_lines else None,
     )  # fmt: skip
-    print(report.table(result))
-    print(f"results: {report.write_json(result, given.out + '.json', sys.argv)}")
+    # files first: whoever reads the table may leave after a few lines
+    written = f"results: {report.write_json(result, given.out + '.json', sys.argv)}"
     if not given.no_figure:
-        print(f"figure: {report.figure(result, given.out + '.png')}")
+        written += f"\nfigure: {report.figure(result, given.out + '.png')}"
+    print(f"{report.table(result)}\n{written}")
     if not (result.converged and result.described):
         reason = "the model does not describe these scans" if result.converged else "not converged"
         print(f"error: {reason}; the numbers above are not to be used", file=sys.stderr)
@@ -126,9 +144,10 @@ def _predict(given: argparse.Namespace) -> int:
 
     scans = _load(given)
     found = predict(scans)
-    print(report.estimate_table(found, scans))
+    written = ""
     if given.out is not None:
-        print(f"results: {report.write_estimate(found, scans, given.out + '.json', sys.argv)}")
+        written = f"\nresults: {report.write_estimate(found, scans, given.out + '.json', sys.argv)}"
+    print(report.estimate_table(found, scans) + written)
     return stop.ERROR if found.refused else stop.COMPLETE
 
 

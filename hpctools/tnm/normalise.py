@@ -180,14 +180,16 @@ def normalise(
         raise ScanError(
             name,
             f"no glass transition: the step between the lines is {step:.3g} ± {doubt:.2g}"
-            + (f" below a peak of {largest:.3g}: melting or crystallisation of a crystalline sample?" if peak else "")
-            + "; give glass and liquid windows if there is one",
+            + (f" below a peak of {largest:.3g}: does the sample crystallise or melt?" if peak else "")
+            + "; give glass and liquid windows if there is one, or leave a part out (--limits)",
         )
     if exotherm is not None and (step > 0) == (exotherm == "up"):
         raise ScanError(
             name,
             f"the step at the transition is exothermic by the stated sign (exotherm {exotherm}), but heat capacity "
-            f"rises from glass to liquid: wrong sign; give --exotherm {'down' if exotherm == 'up' else 'up'}",
+            f"rises from glass to liquid: wrong sign (give --exotherm {'down' if exotherm == 'up' else 'up'}), or what "
+            f"was taken for liquid, {liquid[0] - 273.15:.1f} … {liquid[1] - 273.15:.1f} °C, is none, because the scan "
+            "ends in its transition or the sample crystallises there",
         )
     span = (kelvin > glass[0] - 1e-9) & (kelvin < liquid[1] + 1e-9)
     if np.min(gap[span] / step) < LEAST_GAP:
@@ -226,9 +228,9 @@ def _refuse_exotherm(kelvin: Array, signal: Array, low: _Line, glass: tuple[floa
         if above[least] < -max(OPPOSITE * above[top], EVENT_SIGMAS * low.rest):
             raise ScanError(
                 name,
-                f"the sample crystallises (exotherm near {x[least] - 273.15:.1f} °C, {word} the highest signal): only "
-                "scans of glass that becomes liquid can be fitted; use a scan that ends below that temperature "
-                "(--limits) and reaches straight liquid there",
+                f"the sample crystallises (exotherm near {x[least] - 273.15:.1f} °C, {word} the highest signal), or "
+                "the scan begins within its transition: only scans of glass that becomes liquid can be fitted; use a "
+                "scan from further below, that ends below the exotherm (--limits) and reaches straight liquid there",
             )
 
 

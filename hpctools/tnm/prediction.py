@@ -34,7 +34,7 @@ DISTANCE = 5.0  # standard errors, per parameter (root mean square), that the sc
 
 
 class _Step(NamedTuple):
-    lines: Array  # (size - 4,)
+    lines: Array  # (size - 4,), with the lag where the scans show one
     covariance: Array  # of all unknowns, (size, size)
     rows: Array  # whitened derivatives, (size, points)
     model: Array  # (points,)
@@ -57,8 +57,11 @@ def predict(scans: Sequence[Scan]) -> Start:
     longest = Instruments().lag[1]
     if (lag := lag_of(scans)) > longest:
         return _refused(scans, (f"they begin as behind a thermal lag of {lag:.2g} s; expected at most {longest:g} s",))
-    problem = Problem(scans)
-    lines = np.zeros(problem.size - 4)
+    problem = Problem(scans, ("lag",) if lag > 0 else ())
+    lines = problem.centre[4:].copy()
+    for i, (name, _) in enumerate(problem.columns):
+        if name == "lag":
+            lines[i] = lag
     try:
         for _ in range(ROUNDS if lines.size else 1):
             step = _step(problem, found.parameters, lines)
@@ -86,7 +89,7 @@ def _refused(scans: Sequence[Scan], flags: Sequence[str]) -> Start:
 
 def _step(problem: Problem, parameters: Array, lines: Array) -> _Step:
     """One step of least squares from the network's parameters, the lines being unknown as well."""
-    values = np.concatenate([to_internal(parameters), lines])
+    values = problem.at(parameters, lines)
     problem.weigh(values)
     noise = noise_of(problem, values)
     model, jacobian = problem.linearise(values)
@@ -97,8 +100,10 @@ def _step(problem: Problem, parameters: Array, lines: Array) -> _Step:
     information = rows[:-1] @ rows[:-1].T + np.diag(weight)
     scale = np.sqrt(np.diag(information))
     covariance = np.linalg.inv(information / np.outer(scale, scale)) / np.outer(scale, scale)
-    move = covariance @ (rows[:-1] @ rows[-1] - weight * values * (np.arange(problem.size) > 3))
-    return _Step(lines + move[4:], covariance, rows[:-1], model, move[:4], noise)
+    pull = np.where(np.arange(problem.size) > 3, weight * (values - problem.centre), 0.0)
+    move = covariance @ (rows[:-1] @ rows[-1] - pull)
+    found = np.clip(lines + move[4:], problem.low[4:], problem.high[4:])
+    return _Step(found, covariance, rows[:-1], model, problem.true_jacobian() @ move, noise)
 
 
 def _straight(problem: Problem, data: Array, lines: Array) -> list[Scan]:
@@ -135,7 +140,8 @@ def _contradiction(problem: Problem, parameters: Array, covariance: Array, step:
     if fails(problem, step.noise.sigma):
         return (f"its estimate leaves residuals of {step.noise.sigma:.2g} ΔCp, far beyond the noise",)
     inner = np.linalg.inv(outer_jacobian(to_internal(parameters)))
-    expected = inner @ covariance @ inner.T + step.covariance[:4, :4]
+    true = problem.true_jacobian()
+    expected = inner @ covariance @ inner.T + true @ step.covariance @ true.T
     distance = float(np.sqrt(step.move @ np.linalg.solve(expected, step.move) / 4))
     if distance > DISTANCE:
         return (

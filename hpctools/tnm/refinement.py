@@ -158,8 +158,10 @@ def _result(problem: Problem, state: State, noise: Noise, start: Start, passes: 
         entry[1].append(float(np.sqrt(inner[i, i])))
     flags = []
     if not described:
-        flags.append(f"the model does not describe these scans: residuals of {rms:.2g} ΔCp, far beyond the "
-                     "noise; are the rates right, and is each scan one glass transition?")  # fmt: skip
+        flags.append(
+            f"the model does not describe these scans: residuals of {rms:.2g} ΔCp, far beyond the noise; are the "
+            "rates right, and is each scan one glass transition, without crystallisation?"
+        )
     elif chi2 > POOR:
         flags.append(f"poor fit: reduced χ² {chi2:.1f}")
     lag = lag_of(problem.curves.scans)

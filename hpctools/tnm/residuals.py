@@ -55,6 +55,8 @@ def priors(scans: Sequence[Scan], nuisance: Nuisance = (), lines: bool | None = 
     Those named, and what lines got wrong: `lines`, or where None for scans that were normalised by lines. Raises
     ScanError for a name that is unknown and a prior that is no positive number.
     """
+    if isinstance(nuisance, str):
+        raise ScanError("nuisance", f"found {nuisance!r}; expected names in a tuple, such as ({nuisance!r},)")
     for name in nuisance:
         if name not in PRIORS:
             raise ScanError("nuisance", f"{name!r} is unknown; expected {', '.join(PRIORS)}")
@@ -164,13 +166,16 @@ class Problem:
 
         read: the set was read off scans that an instrument has shifted and delayed.
         """
-        values = self.centre.copy()
-        values[:4] = to_internal(parameters)
+        values = np.concatenate([to_internal(parameters), self.centre[4:]]) if read else self.at(parameters)
         if self.dh is not None:
             values[1] = np.log(self.dh)
-        if not read:
-            values[0] += self._reads @ values[4:]
         return np.clip(values, self.low, self.high)
+
+    def at(self, parameters: Array, instrument: Array | None = None) -> Array:
+        """Unknowns (size,) at a parameter set and instrument parameters (size - 4,), their priors' centres if None."""
+        values = np.concatenate([to_internal(parameters), self.centre[4:] if instrument is None else instrument])
+        values[0] += self._reads @ values[4:]
+        return values
 
     def parameters(self, values: Array) -> Array:
         """ln A, Δh*, x, β (4,) of the unknowns (size,)."""
@@ -178,9 +183,13 @@ class Problem:
 
     def parameter_jacobian(self, values: Array) -> Array:
         """∂(ln A, Δh*, x, β)/∂(unknowns), (4, size)."""
+        return outer_jacobian(self._true(values)) @ self.true_jacobian()
+
+    def true_jacobian(self) -> Array:
+        """∂(T100, ln Δh*, x, β)/∂(unknowns), (4, size): T100 is read behind shift and lag."""
         choice = np.eye(4, self.size)
         choice[0, 4:] = -self._reads
-        return outer_jacobian(self._true(values)) @ choice
+        return choice
 
     def _true(self, values: Array) -> Array:
         """T100, ln Δh*, x, β (4,)."""

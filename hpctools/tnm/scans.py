@@ -139,6 +139,9 @@ def lag_of(scans: Sequence[Scan]) -> float:
 
 def check_rates(scans: Sequence[Scan], dh_known: bool = False) -> None:
     """Raise ScanError where the cooling rates do not determine Δh*."""
+    for one in scans:
+        if not isinstance(one, Scan):
+            raise ScanError("scans", f"found {type(one).__name__}; expected what hpctools.tnm.scan or load gives")
     if not scans:
         raise ScanError("no scans", "expected at least two heating scans after cooling at different rates")
     rates = sorted({round(one.cooling_rate, 6) for one in scans})

@@ -51,6 +51,11 @@ class Start(NamedTuple):
         """The best one, (4,)."""
         return self.candidates[0]
 
+    @property
+    def errors(self) -> Array:
+        """Standard errors of the best one, (4,); NaN where there are none."""
+        return np.full(4, np.nan) if self.covariance is None else np.sqrt(np.diag(self.covariance))
+
 
 class _Table(NamedTuple):
     f: Array  # (n,) Δh*/(R T100)

@@ -185,7 +185,7 @@ def test_no_transition(noise):
 
 def test_fully_crystalline():
     kelvin, signal = heat_flow(step=0.0)
-    with pytest.raises(ScanError, match=r"^one: no glass transition.*melting or crystallisation"):
+    with pytest.raises(ScanError, match=r"^one: no glass transition.*does the sample crystallise or melt"):
         normalise(kelvin, signal + bump(kelvin, 370, 5.0), "one")
 
 
@@ -200,9 +200,9 @@ def test_cold_crystallisation():
 def test_sign():
     kelvin, signal = heat_flow()
     assert normalise(kelvin, signal, "one", exotherm="down").cpn[-1] == pytest.approx(1, abs=0.02)
-    with pytest.raises(ScanError, match=r"^one: .*wrong sign; give --exotherm down"):
+    with pytest.raises(ScanError, match=r"^one: .*wrong sign .give --exotherm down.*or the sample crystallises"):
         normalise(kelvin, signal, "one", exotherm="up")
-    with pytest.raises(ScanError, match="wrong sign; give --exotherm up"):
+    with pytest.raises(ScanError, match=r"wrong sign .give --exotherm up"):
         normalise(kelvin, -signal, "one", exotherm="down")
 
 
@@ -337,6 +337,10 @@ def test_command_refuses_in_one_line(tmp_path):
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
     assert command("fit", cwd=tmp_path).returncode == 2
+    for wrong in (("--noise", "-1"), ("--dh", "-3"), ("--cooling-rate", "-1"), ("--start", "-79", "318", "2", "0.7")):
+        done = command("fit", DATA / "plain_5.csv", *wrong, cwd=tmp_path)
+        assert done.returncode == 2
+        assert wrong[0] in done.stderr and done.stderr.count("\n") == 1
     done = command("fit", "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "--cooling-rate" in done.stdout

@@ -117,12 +117,18 @@ def test_stray_instrument():
         ({"start": (-79.0, 3.0, 3.0, 4.0)}, "start: found"),
         ({"start": (-79.0, 4.5e8, 0.5, 0.5)}, "start: found"),
         ({"nuisance": {"gain": 0.0}}, "nuisance: gain has a prior of"),
+        ({"nuisance": "lag"}, "nuisance: found 'lag'; expected names in a tuple"),
     ],
 )
 def test_numbers_that_cannot_be(options, words):
     with pytest.raises(ScanError) as error:
         fit(load([DATA / "trios.csv"]), **options)
     assert str(error.value).startswith(words)
+
+
+def test_no_scans():
+    with pytest.raises(ScanError, match=r"scans: found int; expected what hpctools\.tnm\.scan or load gives"):
+        fit([1, 2])
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -164,6 +170,8 @@ def test_jitter_and_overshoot_in_the_hold(tmp_path):
         ("Temp./°C,Zeit/min,DSC/(mW/mg)", "cts"),
         ("T,t,HF", "cts"),
         ("", "tcs"),
+        ("Zeit/min,Temp./°C,Wärmestrom/mW", "tcs"),
+        ("Time (min),Sample Temperature (°C),Unsubtracted Heat Flow (mW)", "tcs"),
     ],
 )
 def test_names_of_columns(tmp_path, head, order):
@@ -179,8 +187,10 @@ def test_names_of_columns(tmp_path, head, order):
 def test_unit_of_temperature(tmp_path):
     record = dsc.read(DATA / "trios.csv")
     path = write(tmp_path / "run.csv", record, "time,temperature,heat flow", kelvin=273.15)
-    taken = dsc.read(path)
-    assert any("look like kelvin: give --temperature-unit K" in words for words in taken.assumed)
+    with pytest.raises(dsc.FileError, match="look like kelvin: give --temperature-unit K"):
+        dsc.read(path)
+    celsius = dsc.read(write(tmp_path / "celsius.csv", record, "time,temperature,heat flow"))
+    assert any("without a unit: taken as °C" in words for words in celsius.assumed)
     stated = dsc.read(path, unit="K")
     np.testing.assert_allclose(stated.celsius, record.celsius, atol=1e-5)
     assert not any("kelvin" in words for words in stated.assumed)
@@ -189,6 +199,16 @@ def test_unit_of_temperature(tmp_path):
     # and the fit hands it on
     scans = [replace(s, assumed=("run.csv: taken as °C",)) for s in load([DATA / "trios.csv"])]
     assert "run.csv: taken as °C" in fit(scans).flags
+
+
+def test_unit_of_time(tmp_path):
+    """A column of seconds that does not say so would give a heating rate of 0.17 K/min."""
+    record = dsc.read(DATA / "trios.csv")
+    seconds = replace(record, seconds=60 * record.seconds)
+    with pytest.raises(dsc.FileError, match=r"taken as min, the sample is heated at 0\.17 K/min; name the unit"):
+        dsc.read(write(tmp_path / "run.csv", seconds, "time,temperature [°C],heat flow"))
+    named = dsc.read(write(tmp_path / "named.csv", seconds, "time [s],temperature [°C],heat flow"))
+    np.testing.assert_allclose(named.seconds, record.seconds, atol=1e-3)
 
 
 def test_wrong_format_and_rates():

@@ -38,13 +38,17 @@ def behind(record: dsc.Record, lag: float) -> dsc.Record:
     return replace(record, signal=out)
 
 
-@pytest.fixture(scope="module")
-def slow():
-    """Scans of the example record behind a lag of 12 s."""
-    made = behind(dsc.read(RECORD), 12.0)
+def delayed(lag: float):
+    """Scans of the example record behind a lag (s)."""
+    made = behind(dsc.read(RECORD), lag)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.modules["hpctools.tnm.measurements"].dsc, "read", lambda *_: made)
         return load([RECORD])
+
+
+@pytest.fixture(scope="module")
+def slow():
+    return delayed(12.0)
 
 
 def test_long_lag_is_found_and_fitted(slow):
@@ -56,6 +60,14 @@ def test_long_lag_is_found_and_fitted(slow):
     without = fit(slow)
     assert any("thermal lag of 1" in flag and "(--lag)" in flag for flag in without.flags)
     assert abs(without.parameters[3] - KNOWN[3]) > 3 * without.errors[3]
+
+
+def test_network_reads_scans_behind_a_lag():
+    """Lines are drawn and the estimate is tested with the lag that the scans show."""
+    slow = delayed(5.0)
+    found = predict(slow)
+    assert not found.refused, found.flags
+    assert np.all(np.abs(found.parameters - KNOWN) < 3 * found.errors)
 
 
 def test_network_refuses_a_lag_beyond_its_training(slow):

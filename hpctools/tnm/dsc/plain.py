@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .record import FileError, Record, checked
 from .text import column, direction, is_numeric, mass_in_mg, separator, split, table, to_celsius, to_seconds
 
 TIME_UNITS = ("s", "sec", "min", "h")
+LEAST_PACE, MOST_PACE = 0.5, 500.0  # K/min, of heating scans in a calorimeter
 
 
 def matches(text: str) -> bool:
@@ -65,7 +67,8 @@ def read(text: str, source: str) -> Record:
     temperature = column(others, "temperature", "temp", "sample temperature", "ts")
     if temperature is None:
         temperature = next((i for i, name in enumerate(others) if name in ("t", "T")), None)
-    signal = column(others, "cpn", "heat flow", "heatflow", "hf", "dsc", "heat capacity", "cp", "signal", "value")
+    signal = column(others, "cpn", "heat flow", "heatflow", "hf", "dsc", "wärmestrom", "wärmefluss",
+                    "unsubtracted heat flow", "heat capacity", "cp", "signal", "value")
     if not names:
         if columns < 2:
             raise FileError(source, "one column of numbers; expected temperature and heat flow")
@@ -83,6 +86,11 @@ def read(text: str, source: str) -> Record:
     unit = units[temperature] if names else ""
     celsius = to_celsius(data[:, temperature], unit, source)
     clock = (units[time] if names else "") or "min" if time is not None else ""
+    seconds = None
+    if time is not None:
+        seconds = to_seconds(data[:, time], clock, source)
+        if not (names and units[time]):
+            _check_pace(celsius, seconds, source)
     assumed = []
     if not names:
         word = {None: "", 0: "time [min], "}[time] + "temperature, heat flow"
@@ -92,8 +100,21 @@ def read(text: str, source: str) -> Record:
     return checked(
         Record(
             source, "CSV", celsius, data[:, signal],
-            None if time is None else to_seconds(data[:, time], clock, source), quantity,
+            seconds, quantity,
             direction(facts.get("exotherm", "")), mass_in_mg(facts["mass"]) if "mass" in facts else None, facts,
             tuple(assumed), unit_known=bool(unit.strip(" []()")),
         )
     )  # fmt: skip
+
+
+def _check_pace(celsius: NDArray[np.float64], seconds: NDArray[np.float64], source: str) -> None:
+    """Raise FileError for times without a unit that are no minutes, by the pace of heating."""
+    pace = 60 * np.diff(celsius) / np.maximum(np.diff(seconds), 1e-9)
+    rising = pace[np.isfinite(pace) & (pace > 0)]
+    fastest = float(np.median(rising[rising >= np.median(rising)])) if rising.size else 1.0
+    if not LEAST_PACE <= fastest <= MOST_PACE:
+        raise FileError(
+            source,
+            f"times without a unit: taken as min, the sample is heated at {fastest:.2g} K/min; name the unit in the "
+            "column's head, such as 't [s]'",
+        )

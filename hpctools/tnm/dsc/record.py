@@ -75,7 +75,10 @@ def checked(record: Record) -> Record:
 
 
 def in_unit(record: Record, unit: str | None) -> Record:
-    """The record with temperatures in this unit, "C" or "K", where its file names none; what was assumed is noted."""
+    """The record with temperatures in this unit, "C" or "K", where its file names none; what was assumed is noted.
+
+    Raises FileError for numbers that look like kelvin where no unit is given at all.
+    """
     if record.unit_known:
         return record
     if unit == "K":
@@ -83,7 +86,7 @@ def in_unit(record: Record, unit: str | None) -> Record:
     if unit == "C":
         return replace(record, unit_known=True)
     low, high = float(record.celsius.min()), float(record.celsius.max())
-    words = f"temperatures {low:g} … {high:g} without a unit: taken as °C"
+    words = f"temperatures {low:g} … {high:g} without a unit"
     if low > LIKE_KELVIN:
-        words += "; they look like kelvin: give --temperature-unit K, or C if they are not"
-    return replace(record, assumed=(*record.assumed, words))
+        raise FileError(record.source, f"{words} look like kelvin: give --temperature-unit K, or C if they are not")
+    return replace(record, assumed=(*record.assumed, f"{words}: taken as °C"))
