@@ -262,7 +262,7 @@ def test_a_campaign_is_made_once_and_shown(tmp_path, short, capsys):
     (["quench", "--rate", "-3"], USAGE, "rate -3; expected a number above 0"),
     (["quench", "--config", "none.toml"], USAGE, "none.toml: cannot be read"),
     (["campaign", "none.toml"], USAGE, "none.toml: cannot be read"),
-    (["show", "none.h5"], USAGE, "none.h5 cannot be read"),
+    (["show", "none.h5"], ERROR, "none.h5 cannot be read"),
     (["melt"], USAGE, "command 'melt' is unknown"),
     (["design", "here.toml"], ERROR, "here.toml exists already"),
 ])
