@@ -94,13 +94,12 @@ def liquid() -> tuple[list[np.ndarray], np.ndarray, float]:
 
 @pytest.fixture(scope="session")
 def record_folder(tmp_path_factory) -> Path:
-    """Links to shipped records: those of the validation, and some of the library, from warm to cold; 12 at most."""
+    """Links to shipped records: those of the validation, and four of the library by name, since it grows."""
     shipped = Path(__file__).parents[2] / "hpctools/data/liquids"
     paths = sorted(shipped.glob("validation/*-rho1.2-*-seed1.h5"))
-    others = sorted(path for path in shipped.glob("library/*-seed1.h5") if path.name not in {p.name for p in paths})
-    paths += [others[i] for i in np.unique(np.linspace(0, len(others) - 1, min(6, len(others))).astype(int))]
+    paths += [shipped / f"library/LJ-rho1.2-T{t}-seed1.h5" for t in ("0.72", "0.9", "1.17", "1.8")]
     folder = tmp_path_factory.mktemp("records")
-    for path in paths[:12]:
+    for path in paths:
         (folder / path.name).symlink_to(path)
     return folder
 

@@ -81,7 +81,7 @@ def test_a_record_knows_its_state(network, record_folder, tmp_path, capsys):
 
 
 def test_a_state_outside_is_a_warning_that_is_stored(network, table, tmp_path, capsys):
-    table["S_AA"][:30] *= 1.5
+    table["S_AA"][:30] *= 3
     path = write_csv(tmp_path / "S.csv", table)
     assert main(["predict", "--structure", path, "--network", network, "--temperature", "100", "--density", "0.9",
                  "--t-max", "1e9", "--out", str(tmp_path / "a"), "--no-figure"]) == 0
