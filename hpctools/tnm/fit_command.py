@@ -105,16 +105,16 @@ def _load(given: argparse.Namespace):  # type: ignore[no-untyped-def]
 def _fit(given: argparse.Namespace) -> int:
     from . import report
     from .refinement import fit
-    from .residuals import LEAST_DH, LOWEST_BETA, LOWEST_X, MOST_DH
+    from .residuals import LEAST_DH, LOWEST_BETA, LOWEST_X, MOST_DH, within_limits
 
     low, high = 1e-3 * LEAST_DH, 1e-3 * MOST_DH
     if given.noise is not None and not given.noise > 0:
         raise ConfigError(f"--noise {given.noise:g}; expected a positive standard deviation of CpN, such as 0.01")
-    if given.dh is not None and not low <= given.dh <= high:
+    if given.dh is not None and not within_limits(1e3 * given.dh):
         raise ConfigError(f"--dh {given.dh:g}; expected {low:g} … {high:g} kJ/mol")
     if given.start is not None:
         _, energy, x, beta = given.start
-        if not (low <= energy <= high and LOWEST_X <= x <= 1 and LOWEST_BETA <= beta <= 1):
+        if not within_limits(1e3 * energy, x, beta):
             raise ConfigError(f"--start with Δh* = {energy:g}, x = {x:g}, β = {beta:g}; expected {low:g} … {high:g} "
                               f"kJ/mol, {LOWEST_X:g} … 1 and {LOWEST_BETA:g} … 1")
     scans = _load(given)

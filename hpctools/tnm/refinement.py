@@ -32,6 +32,7 @@ from .residuals import (
     noise_of,
     roughness,
     seen_noise,
+    within_limits,
 )
 from .scans import Scan, ScanError, check_levels, check_rates, lag_of
 from .start import Start, estimate
@@ -269,7 +270,7 @@ def fit(
     sigma = noise.sigma if isinstance(noise, Noise) else noise
     if sigma is not None and not (math.isfinite(sigma) and sigma > 0):
         raise ScanError("noise", f"found {sigma:g}; expected a positive standard deviation of CpN, such as 0.01")
-    if dh is not None and not LEAST_DH <= dh <= MOST_DH:
+    if dh is not None and not within_limits(dh):
         raise ScanError("dh", f"found {dh:g} J/mol; expected {LEAST_DH:g} … {MOST_DH:g} J/mol")
     check_rates(scans, dh is not None)
     check_levels(scans)
@@ -280,7 +281,7 @@ def fit(
         if values.shape != (4,) or not np.isfinite(values).all():
             raise ScanError("start", f"found {start!r}; expected four numbers ln A, Δh* in J/mol, x, β")
         _, energy, x, beta = values
-        if not (LEAST_DH <= energy <= MOST_DH and LOWEST_X <= x <= 1 and LOWEST_BETA <= beta <= 1):
+        if not within_limits(energy, x, beta):
             raise ScanError(
                 "start",
                 f"found Δh* = {energy:g} J/mol, x = {x:g}, β = {beta:g}; expected {LEAST_DH:g} … {MOST_DH:g} J/mol, "

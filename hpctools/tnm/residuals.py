@@ -49,6 +49,11 @@ MOVES = {"shift": 0.3, "lag": 0.5}  # the same of shift (K) and lag (s)
 Nuisance = Sequence[str] | Mapping[str, float]
 
 
+def within_limits(dh: float, x: float = 1.0, beta: float = 1.0) -> bool:
+    """Whether a fit may stand at these values; dh in J/mol."""
+    return LEAST_DH <= dh <= MOST_DH and LOWEST_X <= x <= 1 and LOWEST_BETA <= beta <= 1
+
+
 def priors(scans: Sequence[Scan], nuisance: Nuisance = (), lines: bool | None = None) -> dict[str, float]:
     """Instrument parameters of a fit and the standard deviations of their priors.
 
