@@ -21,7 +21,8 @@ USAGE = 2
 STOPPED = 75
 """Exit codes: all work done; error; wrong usage; stopped cleanly with work left (EX_TEMPFAIL)."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+_WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
+_SIGNALS = (signal.SIGTERM, *_WARNINGS, signal.SIGINT)
 
 
 class _Reducer(Protocol):
@@ -42,7 +43,9 @@ class Stop:
     ask_slurm : look for the end of the Slurm job. With many ranks let only rank 0 ask: `agreed` tells
         the others, and the controller is spared.
 
-    Use as a context manager, or call `close()`, to put the former signal handlers back. The first SIGINT
+    Use as a context manager, or call `close()`, to put the former signal handlers back; USR1 and USR2, by which
+    batch systems tell that the time will be up, are ignored from then on unless somebody else handles them: the
+    work is done, and their default action would kill the process while it writes its results. The first SIGINT
     stops cleanly, the second raises KeyboardInterrupt.
     """
 
@@ -89,9 +92,10 @@ class Stop:
         return stop
 
     def close(self) -> None:
-        """Put the former signal handlers back."""
+        """Put the former signal handlers back, and ignore warnings that nobody handles."""
         for number, handler in self._former.items():
-            signal.signal(number, handler)
+            ignore = number in _WARNINGS and handler == signal.SIG_DFL
+            signal.signal(number, signal.SIG_IGN if ignore else handler)
         self._former = {}
 
     def __enter__(self) -> Self:

@@ -12,6 +12,15 @@ from hpctools.world import World
 
 
 @pytest.fixture(autouse=True)
+def own_handlers():
+    """The tests' own process is as it was."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)}
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def no_slurm(monkeypatch):
     for name in ("SLURM_JOB_ID", "SLURM_JOB_END_TIME"):
         monkeypatch.delenv(name, raising=False)
@@ -19,13 +28,28 @@ def no_slurm(monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT])
 def test_signals_set_the_flag(number):
-    before = signal.getsignal(number)
+    heard = []
+    before = signal.signal(number, lambda *_: heard.append(number))
+    mine = signal.getsignal(number)
     with Stop() as flag:
         assert not flag.requested
         os.kill(os.getpid(), number)
         assert flag.requested and flag.reason == f"signal {signal.Signals(number).name}"
         assert flag.agreed(World())
-    assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is mine and not heard
+    signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_late_warning_does_not_kill(number):
+    """It comes when the work is done and the results are being written."""
+    signal.signal(number, signal.SIG_DFL)
+    with Stop():
+        pass
+    os.kill(os.getpid(), number)  # by default the end of the process
+    with Stop() as flag:
+        os.kill(os.getpid(), number)
+        assert flag.requested
 
 
 def test_second_interrupt_is_not_swallowed():

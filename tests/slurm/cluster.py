@@ -12,11 +12,13 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+REPOSITORY = Path(__file__).parents[2]
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
 NODES = ("n1", "n2")
 CPUS = 2
@@ -91,6 +93,11 @@ def _free_ports(count: int) -> list[int]:
         return [s.getsockname()[1] for s in sockets]
 
 
+def job_numbers(text: str) -> list[str]:
+    """The jobs that a command of jobs/ says it has submitted."""
+    return [line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("job ")]
+
+
 class Cluster:
     """Two running nodes, `n1` and `n2`, of 2 CPUs and 2 pretended GPUs each.
 
@@ -112,7 +119,7 @@ class Cluster:
             self._start("munged", "munged", "--foreground", "--force", f"--key-file={self.dir}/munge.key",
                         f"--socket={self.dir}/munge.socket", f"--pid-file={self.dir}/munged.pid",
                         f"--log-file={self.dir}/munged.log", f"--seed-file={self.dir}/munge.seed")
-            self._until(lambda: (self.dir / "munge.socket").exists(), 10, "munged did not open its socket")
+            self.until(lambda: (self.dir / "munge.socket").exists(), 10, "munged did not open its socket")
             self._start("slurmctld", "slurmctld", "-D")
             for node in NODES:
                 self.start_node(node)
@@ -173,7 +180,7 @@ class Cluster:
             shown = self.run("sinfo", "-h", "-N", "-o", "%N %T", check=False).split("\n")
             return set(shown) == {f"{node} idle" for node in NODES}
 
-        self._until(idle, timeout, "the nodes did not become idle")
+        self.until(idle, timeout, "the nodes did not become idle")
 
     # --- use --------------------------------------------------------------------------------------
 
@@ -192,6 +199,24 @@ class Cluster:
         out = self.run("sbatch", "--parsable", *map(str, arguments), env=env, cwd=cwd)
         return int(out.split(";")[0])
 
+    def script(self, folder: Path, name: str, *arguments: object, options: Sequence[str] = ()) -> int:
+        """Submits slurm/NAME of the repository as a user does whose data are in `folder`, one rank on each node."""
+        environment = f"--export=ALL,HPCTOOLS_VENV={sys.prefix},HPCTOOLS_ROOT={REPOSITORY}"
+        return self.sbatch("--chdir", folder, "-N2", "--ntasks=2", "--time=5", *options, environment,
+                           REPOSITORY / "slurm" / name, *map(str, arguments))
+
+    def launch(self, name: str, *arguments: object) -> str:
+        """The standard output of jobs/NAME of the repository, run as a user does."""
+        return self.run(sys.executable, f"jobs/{name}", *map(str, arguments), env={"HPCTOOLS_VENV": sys.prefix},
+                        cwd=REPOSITORY)
+
+    def interrupt(self, job: int, folder: Path) -> None:
+        """Signal USR1 to a job of `script`: it must stop with work left, be requeued, and complete."""
+        self.signal(job, "USR1")
+        self.wait(job, timeout=240)
+        said = "".join(path.read_text() for path in folder.glob("*.log"))
+        assert "exit 75" in said and "run 2" in said, said
+
     def job(self, job: int | str) -> dict[str, str]:
         """What `scontrol show job` says, as a table; of an array's job, its first task."""
         record = self.run("scontrol", "show", "job", str(job), "--oneliner").splitlines()[0]
@@ -201,6 +226,14 @@ class Cluster:
         """The states of a job, or of all tasks of an array."""
         records = self.run("scontrol", "show", "job", str(job), "--oneliner").splitlines()
         return {word.split("=", 1)[1] for r in records for word in r.split() if word.startswith("JobState=")}
+
+    def until(self, condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
+        """Waits until the condition holds. Raises TimeoutError with the daemons' logs."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{otherwise} within {seconds} s\n{self.logs()}")
+            time.sleep(0.2)
 
     def wait(self, job: int, states: Iterable[str] = ("COMPLETED",), timeout: float = 90) -> None:
         """Waits until the job, or every task of an array, is in one of `states`."""
@@ -212,7 +245,7 @@ class Cluster:
                 raise AssertionError(f"job {job} is {ended}, not {wanted}\n{self.job(job)}\n{self.logs()}")
             return now <= wanted
 
-        self._until(there, timeout, f"job {job} did not become {wanted}")
+        self.until(there, timeout, f"job {job} did not become {wanted}")
 
     def wait_restarts(self, job: int, restarts: int = 1, timeout: float = 90) -> None:
         """Waits until the job has been requeued that many times."""
@@ -222,16 +255,16 @@ class Cluster:
                 raise AssertionError(f"job {job} ended with no requeue\n{record}\n{self.logs()}")
             return int(record["Restarts"]) >= restarts
 
-        self._until(there, timeout, f"job {job} was not requeued")
+        self.until(there, timeout, f"job {job} was not requeued")
 
     def wait_for_log(self, path: Path, *texts: str, timeout: float = 60) -> None:
         """Waits until a job's log contains every text."""
-        self._until(lambda: path.exists() and all(text in path.read_text() for text in texts), timeout,
+        self.until(lambda: path.exists() and all(text in path.read_text() for text in texts), timeout,
                     f"{path} did not come to contain {texts}")
 
     def wait_for_file(self, folder: Path, pattern: str, timeout: float = 60) -> None:
         """Waits until the folder has a file of that pattern."""
-        self._until(lambda: any(folder.glob(pattern)), timeout, f"{folder} did not come to have {pattern}")
+        self.until(lambda: any(folder.glob(pattern)), timeout, f"{folder} did not come to have {pattern}")
 
     def signal(self, job: int, name: str) -> None:
         """Sends a signal to the job's steps, as `#SBATCH --signal=NAME@...` does."""
@@ -297,10 +330,3 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
-
-    def _until(self, condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError(f"{otherwise} within {seconds} s\n{self.logs()}")
-            time.sleep(0.2)

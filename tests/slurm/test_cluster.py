@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster import Cluster, why_not
+from cluster import REPOSITORY, Cluster, why_not
 
 PYTHON = sys.executable
-REPOSITORY = Path(__file__).parents[2]
 
 
 def script(path: Path, body: str) -> Path:

@@ -1,15 +1,13 @@
 """A short campaign of glasses on two nodes: by the batch script with a signal, and by submitit with a dead node."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cluster import Cluster
+from cluster import Cluster, job_numbers
 from hpctools.glasses import record
 
-REPOSITORY = Path(__file__).parents[2]
 DESIGN = """
 protocol = "fast"
 hot_timestep = 1.0
@@ -60,30 +58,23 @@ def check(out: Path) -> None:
 
 def test_batch_script_stops_at_a_signal_and_goes_on(cluster: Cluster, design: Path, tmp_path: Path):
     out = tmp_path / "out"
-    job = cluster.sbatch("--chdir", str(tmp_path), "--array=0", "-N2", "--ntasks=2", "--time=5",
-                         "--export=ALL,HPCTOOLS_VENV=" + sys.prefix + ",HPCTOOLS_ROOT=" + str(REPOSITORY),
-                         REPOSITORY / "slurm/glass_campaign.sh", str(design), "--out", str(out))  # fmt: skip
-    cluster._until(lambda: begun(out) == 2, 120, "no two glasses begun")
-    cluster.signal(job, "USR1")
-    cluster.wait(job, timeout=240)
-    log = "".join(path.read_text() for path in tmp_path.glob("*.log"))
-    assert "exit 75" in log and "run 2" in log, log
+    job = cluster.script(tmp_path, "glass_campaign.sh", design, "--out", out, options=("--array=0",))
+    cluster.until(lambda: begun(out) == 2, 120, "no two glasses begun")
+    cluster.interrupt(job, tmp_path)
     check(out)
 
 
 def test_array_goes_on_after_a_node_dies(cluster: Cluster, design: Path, tmp_path: Path):
     out = tmp_path / "out"
     # with two CPUs a rank each job has a node of its own
-    text = cluster.run(sys.executable, "jobs/glass_campaign.py", str(design), "--out", str(out), "--jobs", "2",
-                       "--cpus", "2", "--minutes", "8", env={"HPCTOOLS_VENV": sys.prefix}, cwd=REPOSITORY)  # fmt: skip
-    jobs = [line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("job ")]
+    words = ("glass_campaign.py", design, "--out", out)
+    jobs = job_numbers(cluster.launch(*words, "--jobs", 2, "--cpus", 2, "--minutes", 8))
     assert len(jobs) == 2
-    cluster._until(lambda: begun(out) == 2, 120, "no two glasses begun")
+    cluster.until(lambda: begun(out) == 2, 120, "no two glasses begun")
     cluster.kill_node("n2")
     cluster.restart_node("n2")
     for job in jobs:
         cluster.wait(job, timeout=240)
     check(out)
-    shown = cluster.run(sys.executable, "jobs/glass_campaign.py", str(design), "--out", str(out), "--status",
-                        cwd=REPOSITORY)  # fmt: skip
+    shown = cluster.launch(*words, "--status")
     assert "4 done" in shown and "2 COMPLETED" in shown, shown

@@ -1,7 +1,6 @@
 """Training of the glasses' autoencoder on two nodes: stopped by a signal, requeued, finished; and as an array."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from cluster import Cluster
 from hpctools.glasses.curves import LIBRARY
 from hpctools.training_log import read_log
 
-REPOSITORY = Path(__file__).parents[2]
 EPOCHS = 30
 WORK = ("--epochs", str(EPOCHS), "--least-counts", "20", "--device", "cpu", "--checkpoint-minutes", "60")
 
@@ -27,26 +25,18 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_batch_script_stops_at_a_signal_and_goes_on(cluster: Cluster, records: Path, tmp_path: Path):
     out = tmp_path / "run"
-    job = cluster.sbatch("--chdir", str(tmp_path), "-N2", "--ntasks=2", "--time=5",
-                         "--export=ALL,HPCTOOLS_VENV=" + sys.prefix + ",HPCTOOLS_ROOT=" + str(REPOSITORY),
-                         REPOSITORY / "slurm/glass_train.sh", "autoencoder", "--records", str(records), "--out",
-                         str(out), *WORK)  # fmt: skip
+    job = cluster.script(tmp_path, "glass_train.sh", "autoencoder", "--records", records, "--out", out, *WORK)
     cluster.wait_for_log(out / "log.csv", "\n2,", timeout=200)
-    cluster.signal(job, "USR1")
-    cluster.wait(job, timeout=240)
-    log = "".join(path.read_text() for path in tmp_path.glob("*.log"))
-    assert "exit 75" in log and "run 2" in log, log
+    cluster.interrupt(job, tmp_path)
     assert read_log(out)["epoch"] == list(range(EPOCHS + 1))
     assert (out / "model.npz").exists() and (out / "pair_correlation.npz").exists()
 
 
 def test_array_of_folds(cluster: Cluster, records: Path, tmp_path: Path):
-    text = cluster.run(sys.executable, "jobs/glass_train.py", "--runs", str(tmp_path), "--kind", "mean-force",
-                       "--folds", "all", "--wait", "--minutes", "8", "--records", str(records), "--epochs", "3",
-                       "--least-counts", "20", "--device", "cpu",
-                       env={"HPCTOOLS_VENV": sys.prefix}, cwd=REPOSITORY)  # fmt: skip
+    text = cluster.launch("glass_train.py", "--runs", tmp_path, "--kind", "mean-force", "--folds", "all", "--wait",
+                          "--minutes", 8, "--records", records, "--epochs", 3, "--least-counts", 20, "--device", "cpu")
     assert text.startswith("job ")
     with np.load(tmp_path / "mean-force/all/pair_correlation.npz") as file:
         assert np.isfinite(file["curves/errors"]).all() and file["curves/g"].shape == (13, 100)
-    shown = cluster.run(sys.executable, "jobs/glass_train.py", "--runs", str(tmp_path), "--status", cwd=REPOSITORY)
+    shown = cluster.launch("glass_train.py", "--runs", tmp_path, "--status")
     assert "COMPLETED" in shown, shown

@@ -1,15 +1,13 @@
 """A short campaign of liquids on two nodes: by the batch script with a signal, and by submitit with a dead node."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from cluster import Cluster
+from cluster import Cluster, job_numbers
 from hpctools.liquids.record import Record
 from hpctools.liquids.run import campaign_of
 
-REPOSITORY = Path(__file__).parents[2]
 DESIGN = """
 [settings]
 particles = 200
@@ -46,14 +44,9 @@ def begun(out: Path) -> int:
 
 def test_batch_script_stops_at_a_signal_and_goes_on(cluster: Cluster, design: Path, tmp_path: Path):
     out = tmp_path / "out"
-    job = cluster.sbatch("--chdir", str(tmp_path), "--array=0", "-N2", "--ntasks=2", "--time=5",
-                         "--export=ALL,HPCTOOLS_VENV=" + sys.prefix + ",HPCTOOLS_ROOT=" + str(REPOSITORY),
-                         REPOSITORY / "slurm/liquid_campaign.sh", str(design), "--out", str(out))  # fmt: skip
-    cluster._until(lambda: begun(out) == 2, 120, "no two states begun")
-    cluster.signal(job, "USR1")
-    cluster.wait(job, timeout=240)
-    log = "".join(path.read_text() for path in tmp_path.glob("*.log"))
-    assert "exit 75" in log and "run 2" in log, log
+    job = cluster.script(tmp_path, "liquid_campaign.sh", design, "--out", out, options=("--array=0",))
+    cluster.until(lambda: begun(out) == 2, 120, "no two states begun")
+    cluster.interrupt(job, tmp_path)
     found = records(design, out)
     assert len(found) == 4
     assert sum(record.attributes["restarts"] for record in found) >= 1
@@ -62,11 +55,10 @@ def test_batch_script_stops_at_a_signal_and_goes_on(cluster: Cluster, design: Pa
 
 def test_array_goes_on_after_a_node_dies(cluster: Cluster, design: Path, tmp_path: Path):
     out = tmp_path / "out"
-    text = cluster.run(sys.executable, "jobs/liquid_campaign.py", str(design), "--out", str(out), "--jobs", "2",
-                       "--minutes", "8", env={"HPCTOOLS_VENV": sys.prefix}, cwd=REPOSITORY)  # fmt: skip
-    jobs = [line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("job ")]
+    words = ("liquid_campaign.py", design, "--out", out)
+    jobs = job_numbers(cluster.launch(*words, "--jobs", 2, "--minutes", 8))
     assert len(jobs) == 2
-    cluster._until(lambda: begun(out) == 2, 120, "no two states begun")
+    cluster.until(lambda: begun(out) == 2, 120, "no two states begun")
     cluster.kill_node("n1")
     cluster.restart_node("n1")
     for job in jobs:
@@ -74,6 +66,5 @@ def test_array_goes_on_after_a_node_dies(cluster: Cluster, design: Path, tmp_pat
     found = records(design, out)
     assert len(found) == 4
     assert sum(record.attributes["restarts"] for record in found) >= 1
-    shown = cluster.run(sys.executable, "jobs/liquid_campaign.py", str(design), "--out", str(out), "--status",
-                        cwd=REPOSITORY)  # fmt: skip
+    shown = cluster.launch(*words, "--status")
     assert "4 done" in shown and "2 COMPLETED" in shown, shown

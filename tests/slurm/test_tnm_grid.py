@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import Cluster
+from cluster import REPOSITORY, Cluster
 from hpctools.store_reader import open_reader
-
-REPOSITORY = Path(__file__).parents[2]
 
 # 121 nodes, 11 x and 11 β: long enough to be stopped in between.
 WORK = ("--subset", "C", "--stride-x", "4", "--stride-beta", "4")

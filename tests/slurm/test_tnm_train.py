@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cluster import Cluster
+from cluster import REPOSITORY, Cluster, job_numbers
 from hpctools import submission, weights
 from hpctools.training_log import read_log
 
-REPOSITORY = Path(__file__).parents[2]
 # 121 samples
 WORK = ("--stride-x", "40", "--stride-beta", "41", "--every", "20", "--filters", "2", "2", "2", "--batch", "20",
         "--device", "cpu", "--momentum", "0.9")  # fmt: skip
@@ -23,8 +22,7 @@ EPOCHS = 40
 
 def launch(cluster: Cluster, folder: Path, *options: str) -> str:
     """jobs/tnm_train.py as a user runs it."""
-    return cluster.run(sys.executable, "jobs/tnm_train.py", "--runs", str(folder), *options,
-                       env={"HPCTOOLS_VENV": sys.prefix}, cwd=REPOSITORY)  # fmt: skip
+    return cluster.launch("tnm_train.py", "--runs", folder, *options)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +76,7 @@ def test_array_with_a_failing_job(cluster: Cluster, tmp_path: Path):
     (tmp_path / "MCNN-LU").mkdir()
     (tmp_path / "MCNN-LU/checkpoint.pt").write_bytes(b"something else")
     text = launch(cluster, tmp_path, "--models", "MCNN-C", "MCNN-LU", "--epochs", "1", *WORK)
-    ids = [line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("job ")]
+    ids = job_numbers(text)
     assert len(ids) == 2 and ids[0].endswith("_0") and ids[1].endswith("_1")
     deadline = time.monotonic() + 200
     shown = launch(cluster, tmp_path, "--status")
