@@ -185,7 +185,7 @@ def compare(records: Sequence[Record]) -> list[Row]:
     rows = []
     for reference in REFERENCES:
         same = sorted((r for r in records if r.attributes["potential"] == reference.potential
-                       and r.attributes["density"] == 1.2 and sum(r.attributes["particles"]) == 1200
+                       and r.attributes["density"] == 1.2 and _size(r) == 1200 and _engine(r) == "lammps"
                        and r.attributes["seed"] == 1 and r.attributes["protocol"] == "liquid"),
                       key=lambda r: r.attributes["temperature"])
         index = next((i for i, r in enumerate(same)
@@ -217,24 +217,34 @@ def conservation(records: Sequence[Record]) -> list[Row]:
     return rows
 
 
-def sizes(records: Sequence[Record]) -> list[Row]:
-    """N = 1200 against larger boxes of the same state: within three standard errors of the difference."""
+def variants(records: Sequence[Record]) -> list[Row]:
+    """Other boxes and engines against 1200 particles in LAMMPS, at ρ = 1.2: within three standard errors."""
     rows = []
-    for large in records:
-        n = sum(large.attributes["particles"])
-        same = [r for r in records if sum(r.attributes["particles"]) == 1200 and all(
-            r.attributes[key] == large.attributes[key] for key in ("potential", "density", "temperature", "protocol"))]
-        if n <= 1200 or large.attributes["density"] != 1.2 or not same:
+    usual = [r for r in records if _size(r) == 1200 and _engine(r) == "lammps"]
+    for other in records:
+        size, engine = _size(other), _engine(other)
+        same = [r for r in usual if all(
+            r.attributes[key] == other.attributes[key] for key in ("potential", "density", "temperature", "protocol"))]
+        if (size, engine) == (1200, "lammps") or other.attributes["density"] != 1.2 or not same:
             continue
-        potential, temperature = large.attributes["potential"], large.attributes["temperature"]
+        differs = " and ".join([f"N = {size} against 1200"] * (size != 1200)
+                               + [f"{engine} against LAMMPS"] * (engine != "lammps"))
+        potential, temperature = other.attributes["potential"], other.attributes["temperature"]
         for name, k, lag in (("U", 0.0, 0.0), ("P", 0.0, 0.0), ("tau_A", 7.25, 0.0), ("tau_B", 7.25, 0.0),
                              ("D_A", 0.0, 131.072)):
             probe = Reference(potential, temperature, name, 0.0, 0.0, 0.0, "", k, lag)
-            (one, error_one), (other, error_other) = quantity(same[0], probe), quantity(large, probe)
-            rows.append(Row(f"{potential} T = {temperature:g}", f"{name}, N = {n} against 1200", other,
-                            error_other, one, error_one, abs(one - other) <= 3 * math.hypot(error_one, error_other),
-                            "three standard errors"))
+            (ours, error), (theirs, error_theirs) = quantity(same[0], probe), quantity(other, probe)
+            rows.append(Row(f"{potential} T = {temperature:g}", f"{name}, {differs}", theirs, error_theirs, ours, error,
+                            abs(ours - theirs) <= 3 * math.hypot(error, error_theirs), "three standard errors"))
     return rows
+
+
+def _size(record: Record) -> int:
+    return int(sum(record.attributes["particles"]))
+
+
+def _engine(record: Record) -> str:
+    return str(record.attributes["engine"]).split()[0]
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -259,7 +269,7 @@ def main() -> None:
         raise AnalysisError(f"no records (*.h5) in {', '.join(map(str, given.folders))}; make some with "
                             "python -m hpctools.liquids campaign hpctools/data/liquids/validation.toml")
     records = [Record.load(path) for path in paths]
-    rows, conserved = compare(records) + sizes(records), conservation(records)
+    rows, conserved = compare(records) + variants(records), conservation(records)
     if not rows:
         raise AnalysisError(f"{len(records)} records, but none of a state with a reference (ρ = 1.2, N = 1200, seed 1)")
     print(text(rows + [row for row in conserved if given.all or not row.passes]))

@@ -55,6 +55,15 @@ def test_boxes_of_two_sizes(records):
     """A larger box enters beside that of 1200 particles; one with another energy fails in that row alone."""
     large = replace(records[2], attributes={**records[2].attributes, "particles": [3200, 800], "potential_energy":
                                             records[2].attributes["potential_energy"] + 0.1})
-    rows = validation.sizes([*records, large])
+    rows = validation.variants([*records, large])
     assert [row.passes for row in rows] == [False, True, True, True, True]
     assert rows[-1].quantity == "D_A, N = 4000 against 1200"
+
+
+def test_two_engines(records):
+    """A record of another engine stands beside that of LAMMPS and is not compared with the references itself."""
+    other = replace(records[1], attributes={**records[1].attributes, "engine": "hoomd 4.8.2"})
+    rows = validation.variants([*records, other])
+    assert len(rows) == 5 and all(row.passes for row in rows)
+    assert rows[0].quantity == "U, hoomd against LAMMPS"
+    assert len(validation.compare([*records, other])) == len(validation.compare(records))
