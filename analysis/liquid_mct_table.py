@@ -6,8 +6,8 @@
 For each potential and density, S(k) of the states around the transition goes into the matrix equations, as it
 is in the records: on the grid k = (i + ½) dk with dk = 0.2 (200 wave numbers, as fine as the shells) and with
 dk = 0.4 (100 wave numbers, that of the paper; interpolated from shells of width 0.2, and as means over shells
-of width 0.4). Errors: statistical from independent runs (jackknife over seeds; over the halves of the run where
-there is one seed, marked), and of the interpolation in temperature. The slope d ln T/d ln ρ between
+of width 0.4). Errors: statistical from independent runs (jackknife over seeds; the halves of a run stand for
+two where a temperature has one seed, marked), and of the interpolation in temperature. The slope d ln T/d ln ρ between
 neighbouring densities shows whether the values of one potential fit together: repulsive cores scale.
 """
 
@@ -84,21 +84,21 @@ def table_row(potential: str, density: float, entries: Sequence[Entry], grid: st
     for entry in entries:
         by_temperature[entry.temperature].append(entry)
     temperatures = sorted(by_temperature)
-    seeds = min(len(runs) for runs in by_temperature.values())
-    halves = seeds < 2
+    fewest = min(len(runs) for runs in by_temperature.values())
+    repeats = max(fewest, 2)
     structures = []
     for temperature in temperatures:
         runs = by_temperature[temperature]
-        if halves:
+        if len(runs) < 2:
             first = runs[0]
             parts = [on_grid(first, first.record.structure_factor_halves[:, h], grid) for h in (0, 1)]
         else:
-            parts = [on_grid(one, one.record.structure_factor, grid) for one in runs[:seeds]]
+            parts = [on_grid(one, one.record.structure_factor, grid) for one in runs[:repeats]]
         k = parts[0][0]
         structures.append([part[1] for part in parts])
     found = critical_temperature(k, temperatures, np.array(structures), density, FRACTIONS)
     return Row(potential, density, grid, found.value, found.statistical_error, found.interpolation_error,
-               2 if halves else seeds, halves, len(temperatures))
+               repeats, fewest < 2, len(temperatures))
 
 
 def rows_of(library: Library) -> list[Row]:
@@ -176,7 +176,7 @@ def main() -> None:
         raise AnalysisError("no potential and density has three temperatures in equilibrium around its transition; "
                             "let the campaign go on (python -m hpctools.liquids status)")
     print(text(rows))
-    print("* error from the halves of one run\n")
+    print("* at some temperatures from the halves of one run\n")
     print(slopes(rows))
     if given.out:
         with open(given.out, "w", newline="", encoding="utf-8") as file:
