@@ -6,8 +6,9 @@
 For each potential and density, S(k) of the states around the transition goes into the matrix equations, as it
 is in the records: on the grid k = (i + ½) dk with dk = 0.2 (200 wave numbers, as fine as the shells) and with
 dk = 0.4 (100 wave numbers, that of the paper; interpolated from shells of width 0.2, and as means over shells
-of width 0.4). Errors: statistical from independent runs (jackknife over seeds; the halves of a run stand for
-two where a temperature has one seed, marked), and of the interpolation in temperature. The slope d ln T/d ln ρ between
+of width 0.4), at the mean temperature of each run. Errors: statistical from independent runs (jackknife over S(k) and
+temperatures of the seeds; the halves of a run stand for two where a state has one seed, marked), and of the
+interpolation in temperature. The slope d ln T/d ln ρ between
 neighbouring densities shows whether the values of one potential fit together: repulsive cores scale.
 """
 
@@ -86,17 +87,19 @@ def table_row(potential: str, density: float, entries: Sequence[Entry], grid: st
     temperatures = sorted(by_temperature)
     fewest = min(len(runs) for runs in by_temperature.values())
     repeats = max(fewest, 2)
-    structures = []
+    structures, measured = [], []  # S(k) is that of the mean temperature of a run in NVE
     for temperature in temperatures:
         runs = by_temperature[temperature]
         if len(runs) < 2:
             first = runs[0]
+            measured.append(list(first.record.attributes["mean_temperature_halves"]))
             parts = [on_grid(first, first.record.structure_factor_halves[:, h], grid) for h in (0, 1)]
         else:
+            measured.append([one.record.attributes["mean_temperature"] for one in runs[:repeats]])
             parts = [on_grid(one, one.record.structure_factor, grid) for one in runs[:repeats]]
         k = parts[0][0]
         structures.append([part[1] for part in parts])
-    found = critical_temperature(k, temperatures, np.array(structures), density, FRACTIONS)
+    found = critical_temperature(k, np.array(measured), np.array(structures), density, FRACTIONS)
     return Row(potential, density, grid, found.value, found.statistical_error, found.interpolation_error,
                repeats, fewest < 2, len(temperatures))
 

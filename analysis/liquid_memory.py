@@ -10,6 +10,7 @@ Figures: memory_fig6 (F_s and M/Ω² from the liquid to the glass: simulation, e
 coupling theory), memory_fig7 (1 - R² against the number of exponentials; weight of the slower one against T/T_mct),
 memory_forms (one state: M/Ω² by evolution in both orders of the equation, by inversion, and of mode-coupling theory),
 memory_schematic (equation (8) beside two free exponentials). Without --t-mct, T_mct is that in print.
+Curves from CSV files are listed by themselves, and drawn as memory_forms_NAME.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 from figures import AnalysisError, check_output, markdown, pyplot, run, save
 
+from hpctools.liquids.memory.job import summary
 from hpctools.liquids.memory.product import MemoryFile
 from hpctools.liquids.mixture import mct_temperature
 
@@ -41,14 +43,21 @@ def own_temperatures(path: Path) -> dict[tuple[str, float], float]:
         raise AnalysisError(f"{path}: expected the CSV file of analysis/liquid_mct_table.py --out ({error})") from error
 
 
-def load(folder: Path) -> list[MemoryFile]:
-    """All memory functions of a folder, by potential, density and temperature."""
+def load(folder: Path) -> tuple[list[MemoryFile], list[MemoryFile]]:
+    """Memory functions of a folder: of states, by potential, density and temperature; and of curves from CSV files."""
     paths = sorted(folder.glob("*.h5"))
     if not paths:
         raise AnalysisError(f"{folder}: no memory functions; make them with python -m hpctools.liquids memory --all "
                             f"--out {folder}")
     files = [MemoryFile.load(path) for path in paths]
-    return sorted(files, key=lambda one: tuple(one.attributes[key] for key in ("potential", "density", "temperature")))
+    states = sorted((file for file in files if file.attributes["potential"]),
+                    key=lambda one: tuple(one.attributes[key] for key in ("potential", "density", "temperature")))
+    for file in states:
+        if len(file.c) != len(states[0].c):
+            raise AnalysisError(f"{file.path} has up to {len(file.c)} exponentials, {states[0].path} up to "
+                                f"{len(states[0].c)}; expected files of the same settings: put them into folders of "
+                                "their own")
+    return states, [file for file in files if not file.attributes["potential"]]
 
 
 class States:
@@ -198,7 +207,8 @@ def figure_forms(file: MemoryFile, path: Path) -> None:
         axis.plot(t[late], file.first_order(j)(t[late]), "C1--", label="evolution, first order")
         axis.plot(file.t, file.prony[j] / omega2, "C2-.", label="Prony fit, Laplace inversion")
         axis.plot(file.points_t[j], file.points[j] / omega2, "k.", markersize=4, label="point by point")
-        axis.plot(file.t, file.mct_M[j] / omega2, "C3:", label="mode-coupling theory")
+        if np.isfinite(file.mct_M[j]).any():
+            axis.plot(file.t, file.mct_M[j] / omega2, "C3:", label="mode-coupling theory")
         axis.set(xscale="log", yscale="log", ylim=(3e-3, 60), xlabel="t/τ_LJ", ylabel="M/Ω²",
                  title=f"{file.attributes['state']}, species {label}")
     axes[0, 0].legend()
@@ -231,7 +241,15 @@ def main() -> None:
     parser.add_argument("--t-mct", type=Path, metavar="CSV", help="our own T_mct, of analysis/liquid_mct_table.py")
     parser.add_argument("--state", help="name of the state of the last two figures (default: nearest to T_mct)")
     given = parser.parse_args()
-    states = States(load(given.folder), own_temperatures(given.t_mct) if given.t_mct else {})
+    files, curves = load(given.folder)
+    for curve in curves:
+        print(summary(curve.path) + "\n")
+        if given.figures:
+            name = str(curve.attributes["state"])
+            figure_forms(curve, check_output(given.figures / f"memory_forms_{name}.{given.format}"))
+    if not files:
+        return
+    states = States(files, own_temperatures(given.t_mct) if given.t_mct else {})
     print(fit_table(states))
     print()
     print(paper_table(states))

@@ -145,13 +145,25 @@ class Library:
 
     @classmethod
     def load(cls, *folders: str | Path) -> Library:
-        """All records (*.h5) of some folders, by default the shipped ones. Raises LibraryError if there are none."""
+        """All records (*.h5) of some folders, by default the shipped ones; a file that two folders lead to counts once.
+
+        Raises LibraryError if there are none, or if a run (state, size, engine and seed) is there more than once.
+        """
         places = [Path(folder) for folder in folders] or [SHIPPED]
-        paths = sorted({path for place in places for path in place.glob("*.h5")})
+        paths = sorted({path.resolve() for place in places for path in place.glob("*.h5")})
         if not paths:
             raise LibraryError(f"no records (*.h5) in {', '.join(map(str, places))}; make some with "
                                "python -m hpctools.liquids campaign")
-        return cls.of(Record.load(path) for path in paths)
+        records, runs = [Record.load(path) for path in paths], dict[tuple[object, ...], Path]()
+        for record in records:
+            found = record.attributes
+            run = (*(found[name] for name in ("potential", "density", "temperature", "seed", "protocol")),
+                   sum(found["particles"]), str(found["engine"]).split()[0])
+            if run in runs:
+                raise LibraryError(f"{runs[run]} and {record.path} are the same state with the same seed; expected "
+                                   "each run once: an independent one has another seed")
+            runs[run] = record.path
+        return cls.of(records)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Library:

@@ -39,7 +39,7 @@ def module(request):
 
 @pytest.fixture(params=["LJ", "WCA"])
 def state(request):
-    return State(potential=request.param, temperature=1.0, particles=200, seed=3)
+    return State(potential=request.param, temperature=1.0, particles=240, seed=3)
 
 
 @pytest.fixture

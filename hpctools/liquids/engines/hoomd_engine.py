@@ -1,7 +1,7 @@
 """The engine HOOMD-blue, on a GPU where there is one, else on one core.
 
-Written from the documentation of HOOMD-blue 4; it has not run yet. tests/liquids/test_engine.py tests it
-wherever it can be imported.
+Run with HOOMD-blue 4.8 on a CPU. tests/liquids/test_engine.py tests it wherever it can be imported;
+analysis/liquid_validation.py compares a state of it with that of LAMMPS.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from . import EngineError, Start
 NAME = "hoomd"
 _BUFFER = 0.3  # of the neighbour lists, in σ_AA
 _NAMES = ("A", "B")
+_OVERLAP = 200.0  # force in ε_AA/σ_AA above which particles overlap
+_LARGEST_STEP = 0.02  # σ_AA
+_OVERLAP_STEPS = 2000
 
 
 def version() -> str:
@@ -34,6 +37,10 @@ class Engine:
     def __init__(self, mixture: Mixture, snapshot: dict[str, np.ndarray], box_length: float, dt: float) -> None:
         import hoomd
 
+        least = 2 * (float(mixture.cutoff.max()) + _BUFFER)
+        if box_length < least:
+            raise EngineError(f"a box of {box_length:.4g} σ_AA; HOOMD-blue wants twice the cut-off and the neighbour "
+                              f"lists' buffer, {least:g}: take more particles, or the LAMMPS engine")
         self._hoomd = hoomd
         self._mixture = mixture
         self._dt = dt
@@ -49,8 +56,8 @@ class Engine:
         self._simulation.create_state_from_snapshot(made)
         self._simulation.always_compute_pressure = False
         self._everything = hoomd.filter.All()
-        self._thermo: Any = hoomd.md.compute.ThermodynamicQuantities(filter=self._everything)
-        self._simulation.operations.computes.append(self._thermo)
+        self._thermo: Any = None
+        self._watch()
         self._method: Any = None
 
     @classmethod
@@ -73,6 +80,15 @@ class Engine:
         engine._integrate()
         return engine
 
+    def _watch(self) -> None:
+        """Energies and pressure. A compute keeps what it has found at a time step: a change of velocities needs a new
+        one."""
+        computes = self._simulation.operations.computes
+        if self._thermo is not None:
+            computes.remove(self._thermo)
+        self._thermo = self._hoomd.md.compute.ThermodynamicQuantities(filter=self._everything)
+        computes.append(self._thermo)
+
     def _forces(self) -> Any:
         mixture = self._mixture
         neighbours = self._hoomd.md.nlist.Cell(buffer=_BUFFER)
@@ -84,10 +100,29 @@ class Engine:
         return pair
 
     def _minimise(self) -> None:
-        md = self._hoomd.md
-        capped = md.methods.DisplacementCapped(filter=self._everything, maximum_displacement=0.01)
-        fire = md.minimize.FIRE(dt=0.001, force_tol=1e-2, angmom_tol=1e-2, energy_tol=1e-6, forces=[self._forces()],
-                                methods=[capped])
+        """FIRE, after overlaps have been taken away by steps along the forces of at most _LARGEST_STEP.
+
+        md.methods.DisplacementCapped would be the way to do that, but its cap is max/dt in HOOMD-blue 4.8.
+        """
+        md, pair = self._hoomd.md, self._forces()
+        self._simulation.operations.integrator = md.Integrator(dt=self._dt, methods=[], forces=[pair])
+        for _ in range(_OVERLAP_STEPS):
+            self._simulation.run(1)
+            force = np.array(pair.forces)
+            strongest = np.linalg.norm(force, axis=1).max()
+            if strongest < _OVERLAP:
+                break
+            snapshot = self._simulation.state.get_snapshot()
+            step = force * (_LARGEST_STEP / np.maximum(np.linalg.norm(force, axis=1, keepdims=True), _OVERLAP))
+            length = self._simulation.state.box.Lx
+            moved = snapshot.particles.position[:] + step
+            snapshot.particles.position[:] = moved - length * np.round(moved / length)
+            self._simulation.state.set_snapshot(snapshot)
+        else:
+            raise EngineError(f"overlaps are left after {_OVERLAP_STEPS} steps (a force of {strongest:.3g}); expected "
+                              "a start of lower density")
+        fire = md.minimize.FIRE(dt=0.005, force_tol=1e-2, angmom_tol=1e-2, energy_tol=1e-6, forces=[self._forces()],
+                                methods=[md.methods.ConstantVolume(filter=self._everything)])
         self._simulation.operations.integrator = fire
         for _ in range(20):
             self._simulation.run(250)
@@ -136,6 +171,7 @@ class Engine:
         snapshot = self._simulation.state.get_snapshot()
         snapshot.particles.velocity[:] = change(snapshot.particles.velocity[:])
         self._simulation.state.set_snapshot(snapshot)
+        self._watch()
 
     def run(self, steps: int) -> None:
         """Advance. The pressure is computed at the last step only."""

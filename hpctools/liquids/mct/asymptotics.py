@@ -54,10 +54,13 @@ def exponents_of(
     """Eigenvalue E and exponents of a glass with F∞ = F_inf, in the shape of S.
 
     They are those of the transition where E is close to one; λ is off by an amount of order 1 - E.
-    Raises MCTError, also where F_inf is zero.
+    Raises MCTError, also where F_inf is zero, and with the value of E where it is so far from one that λ is none.
     """
     structure = liquid(k, S, density, fractions)
     found = stability(structure, structure.unshaped(F_inf, "F_inf"))
+    if not 0.5 <= found.lambda_ < 1.0:
+        raise MCTError(f"E = {found.eigenvalue:.4g} gives λ = {found.lambda_:.4g}, outside [0.5, 1); expected a glass "
+                       "close to the transition, E → 1 (see critical_point)")
     return found.eigenvalue, exponents(found.lambda_)
 
 

@@ -43,7 +43,7 @@ class CriticalTemperature:
     """The temperature of a transition found from S at several temperatures.
 
     value; interpolation_error: change if the order of the interpolation is one lower; statistical_error: from repeats
-    of S, by jackknife (NaN without repeats); point: the transition of the interpolated S.
+    of S at each temperature, by jackknife (NaN without repeats); point: the transition of the interpolated S.
     """
 
     value: float
@@ -136,11 +136,12 @@ def critical_temperature(
 
     temperatures (n_T,), at least three, that enclose the transition; S (n_T, n_k, n_s, n_s), or (n_T, n_k) for one
     species, or with an axis of repeats after the first, from independent runs: then their mean is used, and a
-    statistical error comes with it. S is interpolated at each wave number as a polynomial in ln T through the four
-    temperatures nearest to the transition. tolerance: of T, relative. Raises MCTError.
+    statistical error comes with it; temperatures may be (n_T, repeats) then, the mean ones of these runs in NVE, so
+    that their scatter is part of the error. S is interpolated at each wave number as a polynomial in ln T through the
+    four temperatures nearest to the transition. tolerance: of T, relative. Raises MCTError.
     """
-    T, array = _checked_temperatures(temperatures, S)
-    repeats = array.shape[1]
+    all_T, array = _checked_temperatures(temperatures, S)
+    T, repeats = all_T.mean(1), array.shape[1]
     mean = array.mean(1)
     phases = [bool(nonergodicity_of(liquid(k, part, density, fractions)).any()) for part in mean]
     glasses = sum(phases)
@@ -150,7 +151,7 @@ def critical_temperature(
     low, high = float(T[glasses - 1]), float(T[glasses])
     near = np.argsort(np.abs(np.log(T / np.sqrt(low * high))))
 
-    def point(structures: FloatArray, order: int) -> CriticalPoint:
+    def point(T: FloatArray, structures: FloatArray, order: int) -> CriticalPoint:
         nodes = np.sort(near[: order + 1])
 
         def structure(t: float) -> Structure:
@@ -158,23 +159,36 @@ def critical_temperature(
             return k, np.tensordot(weights, structures[nodes], 1), density, fractions
 
         # the nodes are where the given S is used as it is; a repeat's own transition may lie beside them
-        return critical_point(structure, *_bracket(structure, low, high, T), tolerance=tolerance * low)
+        ends = _bracket(structure, float(T[glasses - 1]), float(T[glasses]), T)
+        return critical_point(structure, *ends, tolerance=tolerance * low)
+
+    def without(values: FloatArray, r: int) -> FloatArray:
+        return np.asarray((values.sum(1) - values[:, r]) / (repeats - 1))
+
+    def variance() -> float:
+        """By jackknife at each temperature: runs at different temperatures are independent."""
+        total = 0.0 if repeats > 1 else float("nan")
+        for node in near[: order + 1] if repeats > 1 else ():
+            values = []
+            for r in range(repeats):
+                other_T, other = T.copy(), mean.copy()
+                other_T[node], other[node] = without(all_T, r)[node], without(array, r)[node]
+                values.append(point(other_T, other, order).value)
+            total += (repeats - 1) * float(np.var(values))
+        return total
 
     order = min(3, len(T) - 1)
-    best = point(mean, order)
-    lower = point(mean, order - 1)
-    statistical = float("nan")
-    if repeats > 1:
-        left_out = [point((array.sum(1) - array[:, r]) / (repeats - 1), order).value for r in range(repeats)]
-        statistical = float(np.sqrt((repeats - 1) * np.var(left_out)))
-    return CriticalTemperature(best.value, abs(best.value - lower.value), statistical, best)
+    best = point(T, mean, order)
+    lower = point(T, mean, order - 1)
+    return CriticalTemperature(best.value, abs(best.value - lower.value), np.sqrt(variance()), best)
 
 
 def _checked_temperatures(temperatures: ArrayLike, S: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Ascending temperatures, and S with an axis of repeats."""
+    """Ascending temperatures, and S, both with an axis of repeats."""
     T: NDArray[np.float64] = np.asarray(temperatures, float)
     array = np.asarray(S, float)
-    if T.ndim != 1 or len(T) < 3 or not (np.isfinite(T).all() and (T > 0).all()) or len(np.unique(T)) < len(T):
+    if T.ndim not in (1, 2) or len(T) < 3 or not (np.isfinite(T).all() and (T > 0).all()) or len(
+            np.unique(T[:, 0] if T.ndim == 2 else T)) < len(T):
         raise MCTError(f"temperatures are {T.tolist()}; expected at least three different positive numbers")
     if array.ndim not in (2, 3, 4, 5) or len(array) != len(T):
         raise MCTError(
@@ -183,7 +197,11 @@ def _checked_temperatures(temperatures: ArrayLike, S: ArrayLike) -> tuple[FloatA
         )
     if array.ndim in (2, 4):
         array = array[:, None]
-    order = np.argsort(T)
+    if T.ndim == 1:
+        T = np.repeat(T[:, None], array.shape[1], axis=1)
+    if T.shape != array.shape[:2]:
+        raise MCTError(f"temperatures have shape {T.shape}, S {array.shape}; expected one temperature for each S")
+    order = np.argsort(T.mean(1))
     return T[order], array[order]
 
 

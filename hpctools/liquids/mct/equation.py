@@ -85,8 +85,8 @@ def liquid(k: ArrayLike, S: ArrayLike, density: float, fractions: ArrayLike | No
         )
     n_s = array.shape[1]
     x = _checked_fractions(fractions, n_s)
-    if not (np.isfinite(density) and density > 0):
-        raise MCTError(f"density = {density}; expected a positive number of particles a volume")
+    if not (isinstance(density, float | int | np.number) and np.isfinite(density) and density > 0):
+        raise MCTError(f"density = {density!r}; expected a positive number of particles a volume")
     _check_structure(grid, array, x)
     array = 0.5 * (array + array.transpose(0, 2, 1))
     inverse = np.linalg.inv(array)
@@ -100,7 +100,8 @@ def _checked_grid(k: ArrayLike) -> FloatArray:
     if grid.ndim != 1 or grid.size < 3:
         raise MCTError(f"k has shape {grid.shape}; expected (n_k,) with at least 3 wave numbers")
     dk = 2.0 * grid[0]
-    bad = np.flatnonzero(~(np.abs(grid - (np.arange(grid.size) + 0.5) * dk) <= 1e-6 * dk))
+    # relative to k itself, so that numbers of single precision pass
+    bad = np.flatnonzero(~(np.abs(grid - (np.arange(grid.size) + 0.5) * dk) <= 1e-6 * grid))
     if not dk > 0 or bad.size:
         at = int(bad[0]) if dk > 0 else 0
         raise MCTError(

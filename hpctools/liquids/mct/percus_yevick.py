@@ -21,7 +21,7 @@ from .equation import FloatArray, MCTError
 
 def wave_numbers(n_k: int = 100, k_max: float = 40.0) -> FloatArray:
     """The grid k_i = (i + ½) k_max/n_k (n_k,); by default the one of Franosch et al. (1997), with σ = 1."""
-    if n_k < 3 or not k_max > 0:
+    if n_k < 3 or n_k != int(n_k) or not 0 < k_max < np.inf:
         raise MCTError(f"n_k = {n_k}, k_max = {k_max}; expected at least 3 wave numbers up to a positive k_max")
     return np.asarray((np.arange(n_k) + 0.5) * (k_max / n_k))
 
@@ -43,6 +43,9 @@ def hard_sphere_mixture(
     packing: ξ3, the volume of all spheres over that of the system; diameters, fractions (n_s,). Raises MCTError.
     """
     q, sigma, x = (np.atleast_1d(np.asarray(values, float)) for values in (k, diameters, fractions))
+    if q.ndim != 1 or not np.isfinite(q).all():
+        raise MCTError(f"k has shape {q.shape}, {(~np.isfinite(q)).sum()} of its numbers are not finite; expected "
+                       "(n_k,) finite wave numbers")
     if not 0 < packing < 1:
         raise MCTError(f"packing = {packing}; expected a packing fraction in (0, 1)")
     if sigma.ndim != 1 or sigma.shape != x.shape or not ((sigma > 0).all() and (x > 0).all()):

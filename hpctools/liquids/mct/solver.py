@@ -68,11 +68,15 @@ class Solution:
     def correlator(self, k: float, species: int = 0) -> FloatArray:
         """F_aa(k,t)/S_aa(k) (n_t,) at the grid's wave number nearest to k."""
         at = int(np.abs(self.k - k).argmin())
+        if not 0 <= species < len(self.fractions):
+            raise MCTError(f"species {species}; expected 0 … {len(self.fractions) - 1}")
         F = self.F[:, at] if self.F.ndim == 2 else self.F[:, at, species, species]
         return F / F[0]
 
     def relaxation_time(self, k: float, species: int = 0, level: float = float(np.exp(-1))) -> float:
         """Time at which F_aa(k,t)/S_aa(k) falls to `level`; infinite where it does not within the times solved for."""
+        if not 0 < level < 1:
+            raise MCTError(f"level = {level}; expected a share of F(0) between 0 and 1")
         return crossing(self.t, self.correlator(k, species), level)
 
 

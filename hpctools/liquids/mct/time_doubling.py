@@ -80,7 +80,7 @@ def check_times(t_min: float, t_max: float, block: int) -> None:
     """Raises MCTError for times or a block that make no grid."""
     if not (np.isfinite([t_min, t_max]).all() and 0 < t_min < t_max):
         raise MCTError(f"t_min = {t_min}, t_max = {t_max}; expected 0 < t_min < t_max, both finite")
-    if block < 16 or block % 4:
+    if not isinstance(block, int | np.integer) or block < 16 or block % 4:
         raise MCTError(f"block = {block}; expected a multiple of 4, at least 16 (128 is usual)")
 
 

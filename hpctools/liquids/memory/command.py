@@ -11,8 +11,9 @@ from .settings import MemorySettings
 
 TEXT = """Memory functions M(t) of measured correlation functions, by evolution, inversion and mode-coupling theory.
 
-    python -m hpctools.liquids memory results/library/LJ-rho1.2-T1-seed1.h5     one state: F_s of A and B at the peak
-    python -m hpctools.liquids memory curve.csv --k 7.25 --temperature 1.0      one curve: columns t, F[, error of F]
+    python -m hpctools.liquids memory RECORD.h5                                 one state: F_s of A and B at the peak
+    python -m hpctools.liquids memory curve.csv --k 7.25 --temperature 1.0      one curve: columns t, F[, error of F];
+                                                                                F(0) is that in a row t = 0, else 1
     python -m hpctools.liquids memory --all --out results/memory --workers 2    every state of the shipped library
     mpiexec -n 16 python -m hpctools.liquids memory --all FOLDER FOLDER         of folders of records
     python -m hpctools.liquids memory --all --status
@@ -55,6 +56,11 @@ def memory_command(arguments: list[str]) -> int:
             return stop.COMPLETE
         return run_campaign(given.paths, out, settings, ranks, workers=given.workers, share=given.share,
                             wall_time=given.wall_time, retry=given.retry, dry_run=given.dry_run)
+    for name in ("share", "retry", "status"):
+        if getattr(given, name):
+            parser.error(f"--{name} is for --all")
+    if given.workers != 1:
+        parser.error("--workers is for --all: one curve is fitted by one process")
     if len(given.paths) != 1:
         parser.error("expected one record or CSV file, or --all")
     return _one(Path(given.paths[0]), out, settings, given)
@@ -64,15 +70,21 @@ def _one(path: Path, out: Path, settings: MemorySettings, given: argparse.Namesp
     from hpctools.campaign import Stopped
 
     from ..record import Record
-    from .job import fits_of, run_one, summary
+    from .job import check, fits_of, run_one, summary
     from .measured import of_csv, of_record
 
-    if path.suffix == ".csv":
+    if path.is_dir():
+        raise config.ConfigError(f"{path} is a folder; expected a record (.h5) or a curve (.csv); all states of a "
+                                 f"folder: --all {path}")
+    if path.suffix.lower() not in (".csv", ".h5"):
+        raise config.ConfigError(f"{path}: expected a record that ends in .h5, or a curve that ends in .csv")
+    if path.suffix.lower() == ".csv":
         measured = of_csv(path, k=given.k, temperature=given.temperature, omega2=given.omega2)
     else:
         if given.omega2 or given.temperature:
             raise config.ConfigError("--omega2 and --temperature are for CSV files; a record has its temperature")
         measured = of_record(Record.load(path), given.k)
+    check(measured, settings)
     if given.dry_run:
         print(f"{measured.name}: {len(measured.t)} times, k = {measured.k:g}, Ω² = {measured.omega2:g}\n"
               f"fits: {', '.join(name for name, *_ in fits_of(measured, settings))}\nto {out / measured.name}.h5")

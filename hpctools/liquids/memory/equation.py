@@ -83,7 +83,7 @@ class Grid:
 
         Raises MemoryFunctionError for a block that makes no grid.
         """
-        if block < 16 or block % 4:
+        if not isinstance(block, int | np.integer) or block < 16 or block % 4:
             raise MemoryFunctionError(f"block = {block}; expected a multiple of 4, at least 16")
         positive = t[t > 0]
         # the expansion at short times serves for the first half of a block

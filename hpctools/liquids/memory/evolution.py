@@ -146,18 +146,22 @@ def evolve(
         omega2 = float(rates @ amplitudes)
     number = check_omega2(omega2)
     curve = curve.since(t_from)
-    if restarts < 1 or population < 4 or not sigma > 0:
-        raise MemoryFunctionError(f"restarts = {restarts}, population = {population}, sigma = {sigma:g}; expected at "
-                                  "least 1, at least 4, and a positive number")
+    if restarts < 1 or population < 4 or not sigma > 0 or seed < 0:
+        raise MemoryFunctionError(f"restarts = {restarts}, population = {population}, sigma = {sigma:g}, seed = "
+                                  f"{seed}; expected at least 1, at least 4, a positive number, and 0 or more")
     made = StretchedForm(n_exp, number, curve.t) if form is None else form(number, curve.t)
     if len(made.names) >= len(curve.t):
         raise MemoryFunctionError(f"{len(curve.t)} points for {len(made.names)} parameters; expected more points, or a "
                                   "smaller n_exp")
     problem = Problem(curve, made, dynamics, lasso=lasso, backend=backend, threads=threads)
     starts = _starts(problem, start, n_exp, restarts, seed)
+    if dynamics == "newtonian":
+        curve.check_start(number)
     settings = {"form": type(made).__name__, "n_exp": n_exp, "omega2": number, "dynamics": dynamics, "lasso": lasso,
-                "population": population, "sigma": sigma, "seed": seed}
-    keep = _Kept(checkpoint, settings, curve, starts)
+                "population": population, "sigma": sigma, "seed": seed,
+                "start": start if isinstance(start, str) else {name: np.asarray(part).tolist()
+                                                               for name, part in vars(start).items()}}  # fmt: skip
+    keep = _Kept(checkpoint, settings, curve)
     world = world or World()
     mine = []
     bar = Progress(restarts, "restarts", "evolution", enabled=progress and world.rank == 0)
@@ -185,7 +189,7 @@ def _starts(problem: Problem, start: StretchedSum | str, n_exp: int, restarts: i
     x = random_starts(problem, restarts, rng)
     if isinstance(start, StretchedSum):
         first: FloatArray | None = problem.form.coordinates(start)
-    elif start == "inversion":
+    elif isinstance(start, str) and start == "inversion":
         first = _start_from_inversion(problem, n_exp)
     else:
         raise MemoryFunctionError(f"start = {start!r}; expected 'inversion' or a StretchedSum")
@@ -275,7 +279,10 @@ def _result(problem: Problem, dynamics: str, restarts: list[Restart]) -> Evoluti
 
 
 def _errors(form: Form, best: Restart) -> dict[str, FloatArray]:
-    """Standard errors of c, v, tau, b from those of the coordinates, each by its own derivative."""
+    """Standard errors of c, v, tau, b from those of the coordinates, each by its own derivative.
+
+    A coordinate at a bound has none: what depends on it alone gets NaN, the rest is as if it were known there.
+    """
     order = np.argsort(form.memory(best.x[None])[0].tau)
     squares: dict[str, Any] = {name: 0.0 for name in ("c", "v", "tau", "b")}
     step = 1e-5 * form.scales
@@ -288,7 +295,7 @@ def _errors(form: Form, best: Restart) -> dict[str, FloatArray]:
             squares[name] = squares[name] + ((value[0] - value[1]) / (2 * step[i]) * best.error[i]) ** 2
     out = {}
     for name, value in squares.items():
-        root = np.sqrt(np.asarray(value, float))
+        root = np.sqrt(np.where(np.asarray(value) > 0, value, np.nan))
         out[name] = root if name == "c" or root.ndim == 0 else root[order]
     return out
 
@@ -296,7 +303,7 @@ def _errors(form: Form, best: Restart) -> dict[str, FloatArray]:
 class _Kept:
     """Finished restarts in a folder, a file each."""
 
-    def __init__(self, folder: str | Path | None, settings: dict[str, Any], curve: Curve, starts: FloatArray) -> None:
+    def __init__(self, folder: str | Path | None, settings: dict[str, Any], curve: Curve) -> None:
         self.folder = None if folder is None else Path(folder)
         text = json.dumps(settings, sort_keys=True)
         data = b"".join(np.ascontiguousarray(array).tobytes() for array in (curve.t, curve.F, curve.error))
@@ -310,7 +317,11 @@ class _Kept:
         """A restart that was finished before. Raises MemoryFunctionError where it belongs to something else."""
         if self.folder is None or not self._path(number).exists():
             return None
-        table = json.loads(self._path(number).read_text(encoding="utf-8"))
+        try:
+            table = json.loads(self._path(number).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise MemoryFunctionError(f"{self._path(number)} is damaged ({error}); remove it: this restart is then "
+                                      "made anew") from error
         if table.pop("fingerprint") != self.fingerprint:
             raise MemoryFunctionError(f"{self._path(number)} belongs to another curve or other settings; give another "
                                       "folder, or remove this one to begin anew")

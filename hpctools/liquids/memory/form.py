@@ -54,9 +54,14 @@ class StretchedSum:
         return self.v.shape[-1]
 
     def __call__(self, t: ArrayLike) -> FloatArray:
-        """M at times t (n_t,): (…, n_t)."""
+        """M at times t (n_t,): (…, n_t); at one time: (…). Raises MemoryFunctionError for t < 0 and NaN."""
+        times = np.asarray(t, float)
+        if times.ndim == 0:
+            return np.asarray(self(times[None])[..., 0])
+        if not (times >= 0).all():
+            raise MemoryFunctionError(f"M(t) at t = {times[~(times >= 0)][0]:g}; expected times from 0 on")
         with np.errstate(divide="ignore"):
-            log_t = np.log(np.asarray(t, float))
+            log_t = np.log(times)
         out = np.repeat(self.c[..., None], len(log_t), axis=-1)
         for i in range(self.n_exp):
             exponent = self.b[..., i, None] * (log_t - np.log(self.tau[..., i, None]))

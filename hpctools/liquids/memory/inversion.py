@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .curve import Curve, checked
-from .equation import FloatArray, check_dynamics, check_omega2, check_times
+from .equation import FloatArray, check_dynamics, check_omega2
 from .errors import MemoryFunctionError
 
 RATES_PER_DECADE = 20
@@ -37,7 +37,8 @@ class Inversion:
 
     t, M, F (n_t,): the times, M(t), and the fitted F(t); valid_from: M means something from this time on.
     rates, amplitudes: r_i, a_i of F, a rate of 0 is the plateau of a glass; memory_rates, memory_amplitudes: s_k, g_k;
-    instant: ∫M dt of what is faster than the curve shows. They are empty for method "points".
+    instant: ∫M dt of what is faster than the curve shows. They are empty for method "points", and loss and R2 of the
+    fit are NaN there: nothing is fitted.
     """
 
     t: FloatArray
@@ -54,7 +55,9 @@ class Inversion:
 
     def __call__(self, t: ArrayLike) -> FloatArray:
         """M at any times, from the exponentials; between points, straight lines in ln t."""
-        times = check_times(t)
+        times = np.asarray(t, float)
+        if not (np.isfinite(times).all() and (times >= 0).all()):
+            raise MemoryFunctionError(f"M at t = {times.min():g} … {times.max():g}; expected finite times from 0 on")
         if not len(self.rates):
             with np.errstate(divide="ignore"):
                 return np.asarray(np.interp(np.log(times), np.log(self.t), self.M))

@@ -17,13 +17,15 @@ import numpy as np
 from hpctools import provenance
 from hpctools.campaign import Campaign, Task, share_of
 from hpctools.campaign_command import carry_out
+from hpctools.config import dump_toml
 from hpctools.stop import Stop
 from hpctools.world import World
 
 from .. import mct
 from ..library import SHIPPED, Library, LibraryError
 from . import product
-from .equation import FloatArray
+from .curve import checked
+from .equation import FloatArray, check_omega2
 from .errors import MemoryFunctionError
 from .evolution import Evolution, evolve
 from .inversion import invert
@@ -31,19 +33,35 @@ from .measured import Measured, mct_answer, of_record
 from .search import SchematicForm
 from .settings import MemorySettings
 
-COST = 45.0  # seconds of a state on one core, by default settings
+COST = 1.2  # seconds of a restart on one core, at a population of 16
 RATIO = 1.4  # of neighbouring times in the inversion point by point
+
+
+def kinds_of(settings: MemorySettings) -> list[tuple[int, str]]:
+    """Number of exponentials and kind of the evolutions of a curve."""
+    return [*((n, "newtonian") for n in range(1, settings.n_exp + 1)), (2, "overdamped"),
+            *[(2, "schematic")] * settings.schematic]
 
 
 def fits_of(measured: Measured, settings: MemorySettings) -> list[tuple[str, int, int, str]]:
     """Name, species, number of exponentials and kind of each evolution of a state."""
-    out = []
-    for species, label in enumerate(measured.species):
-        out += [(f"{label}-{n}", species, n, "newtonian") for n in range(1, settings.n_exp + 1)]
-        out.append((f"{label}-first-order", species, 2, "overdamped"))
-        if settings.schematic:
-            out.append((f"{label}-schematic", species, 2, "schematic"))
-    return out
+    names = {"overdamped": "first-order", "schematic": "schematic"}
+    return [(f"{label}-{names.get(kind, n)}", species, n, kind) for species, label in enumerate(measured.species)
+            for n, kind in kinds_of(settings)]
+
+
+def check(measured: Measured, settings: MemorySettings) -> None:
+    """Raises MemoryFunctionError, naming the place, where a curve is none that can be fitted."""
+    for species in range(len(measured.species)):
+        error = None if measured.error is None else measured.error[:, species]
+        curve = checked(measured.t, measured.F[:, species], 1.0, error)
+        curve.check_start(check_omega2(measured.omega2))
+        curve.since(settings.ballistic)
+
+
+def restarts_of(n_exp: int, kind: str, settings: MemorySettings) -> int:
+    """Restarts of an evolution: all for the two exponentials of the paper, half as many for the others."""
+    return settings.restarts if n_exp == 2 and kind == "newtonian" else max(1, settings.restarts // 2)
 
 
 def evolve_curve(measured: Measured, species: int, n_exp: int, kind: str, settings: MemorySettings,
@@ -51,12 +69,12 @@ def evolve_curve(measured: Measured, species: int, n_exp: int, kind: str, settin
     """One evolution; kind: newtonian, overdamped (with D_0, from `ballistic` on) or schematic."""
     error = None if measured.error is None else measured.error[:, species]
     omega2 = measured.omega2 * (settings.ballistic if kind == "overdamped" else 1.0)
-    restarts = settings.restarts if n_exp == 2 and kind == "newtonian" else max(1, settings.restarts // 2)
     return evolve(
         measured.t, measured.F[:, species], n_exp, omega2=omega2, F0=1.0, error=error,
         dynamics="overdamped" if kind == "overdamped" else "newtonian",
         t_from=settings.ballistic if kind == "overdamped" else 0.0,
-        form=SchematicForm if kind == "schematic" else None, lasso=settings.lasso, restarts=restarts,
+        form=SchematicForm if kind == "schematic" else None, lasso=settings.lasso,
+        restarts=restarts_of(n_exp, kind, settings),
         population=settings.population, seed=settings.seed, **options,
     )  # fmt: skip
 
@@ -69,7 +87,9 @@ def fit_state(source: Callable[[], Measured], settings: MemorySettings, argument
     """
     begun = time.perf_counter()
     measured = source()
-    found = {name: evolve_curve(measured, species, n, kind, settings, checkpoint=folder / name, stop=stop)
+    # k is the peak as the whole library has it: where that has moved since the folder was begun, it is begun anew
+    here = folder / f"k{measured.k:.6g}"
+    found = {name: evolve_curve(measured, species, n, kind, settings, checkpoint=here / name, stop=stop)
              for name, species, n, kind in fits_of(measured, settings)}
     arrays, notes = _arrays(measured, settings, found)
     seconds = sum(one.seconds for one in found.values())
@@ -178,7 +198,8 @@ def campaign_of(folders: Sequence[str], out: Path, settings: MemorySettings, sha
                 arguments: Sequence[str] = ()) -> Campaign:
     """All states of some folders of records (default: the shipped library) that are liquids or glasses.
 
-    k is the main peak of S_AA, smoothed over the temperatures of a potential and density. Raises LibraryError.
+    k is the main peak of S_AA, smoothed over the temperatures of a potential and density. Raises LibraryError, and
+    MemoryFunctionError where the folder holds results of other settings.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -186,16 +207,21 @@ def campaign_of(folders: Sequence[str], out: Path, settings: MemorySettings, sha
     names = [entry.record.path.stem for entry in entries]
     if len(set(names)) < len(names):
         raise LibraryError("the folders hold states of the same name; expected each state once")
-    tasks = [Task(entry.record.path.stem, COST,
+    restarts = 2 * sum(restarts_of(n, kind, settings) for n, kind in kinds_of(settings))
+    tasks = [Task(entry.record.path.stem, COST * restarts * settings.population / 16,
                   partial(fit_state, partial(of_record, entry.record, entry.k_peak), settings, list(arguments)),
                   partial(_progress, settings), _seconds)
              for entry in entries]
+    for path in (out / f"{task.name}.h5" for task in tasks):
+        if path.exists() and product.settings_text(path) != dump_toml(settings):
+            raise MemoryFunctionError(f"{path} was made with other settings; expected those of this command: give "
+                                      "another --out, or the same settings (see its attribute config_toml)")
     return Campaign(out, share_of(tasks, share))
 
 
 def _progress(settings: MemorySettings, folder: Path) -> float:
-    fits = 2 * (settings.n_exp + 1 + settings.schematic)
-    return min(0.99, len(list(folder.glob("*/restart-*.json"))) / (fits * settings.restarts / 2))
+    restarts = 2 * sum(restarts_of(n, kind, settings) for n, kind in kinds_of(settings))
+    return min(0.99, len(list(folder.glob("k*/*/restart-*.json"))) / restarts)
 
 
 def _seconds(path: Path) -> float:
@@ -232,8 +258,9 @@ def summary(path: Path) -> str:
     for j, label in enumerate(file.attributes["species"]):
         for row in range(len(file.c)):
             memory = file.memory(row + 1, j)
-            terms = [", ".join(f"{value:.3g}" for value in values)
-                     for values in (memory.v / omega2, memory.tau, memory.b)]
+            terms = [", ".join(f"{value:.3g}" + "*" * math.isnan(error) for value, error in zip(values, errors))
+                     for values, errors in ((memory.v / omega2, file.v_error[row, j]), (memory.tau,
+                                            file.tau_error[row, j]), (memory.b, file.b_error[row, j]))]  # fmt: skip
             lines.append(f"| {label} | {row + 1} | {file.chi_square[row, j]:.2f} | {1 - file.r_square[row, j]:.1e} | "
                          f"{100 * file.agreeing[row, j]:.0f} % | {float(memory.nonergodicity(omega2)):.3g} | "
                          + " | ".join(terms) + " |")
@@ -242,4 +269,6 @@ def summary(path: Path) -> str:
             lines.append(f"| {label} | eq. (8) | {file.schematic_chi_square[j]:.2f} | "
                          f"{1 - file.schematic_r_square[j]:.1e} | | 0 | K = {amplitude:.3g}, Ω̃² = {rate:.3g} | | "
                          f"{nu:.3g}, {mu:.3g} |")
+    if any("*" in line for line in lines):
+        lines.append("\n* at the end of its range: it has no error bar, fewer exponentials or a longer curve would do")
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from .. import mct
 from ..library import Library
 from ..mixture import mixture
 from ..record import VALUE, Record
-from .equation import FloatArray, cubic
+from .equation import FloatArray, check_omega2, cubic
 from .errors import MemoryFunctionError
 
 ROUNDING = 2.0**-VALUE / np.sqrt(12)  # standard error of the values in a record, of mantissas 0.5 … 1
@@ -63,33 +63,18 @@ def of_record(record: Record, k: float | None = None) -> Measured:
 
 def of_csv(path: str | Path, *, k: float | None = None, temperature: float | None = None,
            omega2: float | None = None) -> Measured:
-    """Columns t, F and, if wanted, the error of F; a first line of words is passed over. F is divided by F(0).
+    """Columns t, F and, if wanted, the error of F, between commas, semicolons, tabs or blanks.
 
-    omega2, or k and the temperature (k_B T/m) for k² k_B T/m. Raises MemoryFunctionError, naming the line.
+    Empty lines, lines that begin with # and a first line of words are passed over. F is divided by F(0), the value in a
+    row t = 0; without one F(0) is 1. omega2, or k and the temperature (k_B T/m) for k² k_B T/m. Raises
+    MemoryFunctionError, naming the line.
     """
     path = Path(path)
-    rows: list[list[float]] = []
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            for number, line in enumerate(csv.reader(file), 1):
-                if not line or (number == 1 and not _is_number(line[0])):
-                    continue
-                if len(line) not in (2, 3) or not all(map(_is_number, line)):
-                    raise MemoryFunctionError(f"{path}, line {number}: found {','.join(line)!r}; expected t,F or "
-                                              "t,F,error")
-                if rows and len(line) != len(rows[0]):
-                    raise MemoryFunctionError(f"{path}, line {number}: {len(line)} columns; the lines before have "
-                                              f"{len(rows[0])}")
-                rows.append([float(cell) for cell in line])
-    except OSError as error:
-        raise MemoryFunctionError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MemoryFunctionError(f"{path}: is no text: {error}") from error
+    table = np.array(_rows(path))
     if omega2 is None:
         if k is None or temperature is None:
             raise MemoryFunctionError(f"{path}: give --omega2, or --k and --temperature for k² k_B T/m")
         omega2 = k * k * temperature
-    table = np.array(rows)
     if len(table) < 4:
         raise MemoryFunctionError(f"{path}: {len(table)} lines of numbers; expected 4 or more")
     t, F = table[:, 0], table[:, 1]
@@ -97,7 +82,43 @@ def of_csv(path: str | Path, *, k: float | None = None, temperature: float | Non
     errors = table[:, 2:] / F0 if table.shape[1] == 3 else None
     late = t > 0
     return Measured(path.stem, path, ("A",), t[late], F[late, None] / F0, None if errors is None else errors[late],
-                    omega2, np.nan if k is None else k, np.nan if temperature is None else temperature)
+                    check_omega2(omega2), np.nan if k is None else k, np.nan if temperature is None else temperature)
+
+
+def _rows(path: Path) -> list[list[float]]:
+    """The numbers of a table, checked line by line: finite, times ascending from 0 on, F(0) and errors positive."""
+    rows: list[list[float]] = []
+    words = False
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise MemoryFunctionError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MemoryFunctionError(f"{path}: is no text: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        at, line = f"{path}, line {number}", line.strip()
+        if not line or line.startswith("#"):
+            continue
+        cells = re.split(r"\s*[,;\t]\s*|\s+", line)
+        if not rows and not words and not _is_number(cells[0]):
+            words = True
+            continue
+        if len(cells) not in (2, 3) or not all(map(_is_number, cells)):
+            raise MemoryFunctionError(f"{at}: found {line!r}; expected t,F or t,F,error")
+        row = [float(cell) for cell in cells]
+        if rows and len(row) != len(rows[0]):
+            raise MemoryFunctionError(f"{at}: {len(row)} columns; the lines before have {len(rows[0])}")
+        if not np.isfinite(row).all():
+            raise MemoryFunctionError(f"{at}: found {line!r}; expected finite numbers")
+        if row[0] < 0 or (rows and row[0] <= rows[-1][0]):
+            raise MemoryFunctionError(f"{at}: t = {row[0]:g} after {rows[-1][0]:g}; expected ascending times, each once"
+                                      if rows else f"{at}: t = {row[0]:g}; expected times from 0 on")
+        if row[0] == 0 and not row[1] > 0:
+            raise MemoryFunctionError(f"{at}: F(0) = {row[1]:g}; expected a positive number")
+        if row[0] > 0 and len(row) == 3 and not row[2] > 0:
+            raise MemoryFunctionError(f"{at}: the error is {row[2]:g}; expected a positive one, or no third column")
+        rows.append(row)
+    return rows
 
 
 def _is_number(text: str) -> bool:

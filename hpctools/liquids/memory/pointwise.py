@@ -14,6 +14,7 @@ Nothing is assumed of M; each M_j carries the errors of all before. It shows wha
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ def invert_points(curve: Curve, omega2: float, dynamics: str, ratio: float = 1.0
     ratio: of neighbouring times, at least. Points of Newtonian motion at which F(0) - F is not above three errors are
     left out. Raises MemoryFunctionError where few are left.
     """
+    if not ratio >= 1:
+        raise MemoryFunctionError(f"ratio = {ratio:g}; expected 1 (all points) or more")
     kept = [0]
     for i, time in enumerate(curve.t):
         if time >= ratio * curve.t[kept[-1]] and i:
@@ -66,7 +69,9 @@ def invert_points(curve: Curve, omega2: float, dynamics: str, ratio: float = 1.0
     M = import_scipy("linalg").solve_triangular(matrix, right, lower=True)
     M[1:-1] = 0.25 * (M[:-2] + 2 * M[1:-1] + M[2:])  # takes away what alternates
     nothing = np.zeros(0)
-    return Inversion(middle, M, curve.F0 * fitted, float(curve.t[0]), nothing, nothing, nothing, nothing, 0.0, 0.0, 1.0)
+    # the curve itself goes in: there is no fit whose quality could be told
+    return Inversion(middle, M, curve.F0 * fitted, float(curve.t[0]), nothing, nothing, nothing, nothing, 0.0, math.nan,
+                     math.nan)
 
 
 def _displacement(spline: Any, omega2: float, first: float, t: FloatArray) -> FloatArray:

@@ -88,6 +88,12 @@ class MemoryFile:
                             self.first_b[species])
 
 
+def settings_text(path: Path) -> str:
+    """The settings that a file was made with, as TOML. Raises StoreError where it is no such file."""
+    with open_reader(path, KIND) as file:
+        return str(file.attrs["config_toml"])
+
+
 def _arrays() -> dict[str, tuple[str, str]]:
     """Unit and description of each array."""
     hints = get_type_hints(MemoryFile, include_extras=True)

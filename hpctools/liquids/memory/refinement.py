@@ -103,6 +103,8 @@ def least_squares(
     """The best of least squares from random starts, and its sum of squares (over errors): what `evolve` has to beat."""
     from .search import Problem, StretchedForm
 
+    if starts < 1:
+        raise MemoryFunctionError(f"starts = {starts}; expected 1 or more")
     curve = checked(t, F, F0, error)
     problem = Problem(curve, StretchedForm(n_exp, check_omega2(omega2), curve.t), dynamics)
     minima = [refine(problem, x, 200) for x in random_starts(problem, starts, np.random.default_rng(seed))]

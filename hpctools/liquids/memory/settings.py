@@ -24,7 +24,7 @@ class MemorySettings:
     theory: bool = setting(True, "solve mode-coupling theory for the state's S(k), too")
 
     def __post_init__(self) -> None:
-        for name, least in (("n_exp", 2), ("restarts", 1), ("population", 4)):
+        for name, least in (("n_exp", 2), ("restarts", 1), ("population", 4), ("seed", 0)):
             if getattr(self, name) < least:
                 raise MemoryFunctionError(f"--{name.replace('_', '-')} {getattr(self, name)}; expected {least} or more")
         if not self.ballistic > 0:

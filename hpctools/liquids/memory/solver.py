@@ -64,6 +64,9 @@ def solve(
     times = check_times(t)
     inertia = check_dynamics(dynamics)
     function = _as_function(memory, times)
+    if np.ndim(omega2) not in (0, 2) or np.ndim(F0) not in (0, 2):
+        raise MemoryFunctionError(f"omega2 has shape {np.shape(omega2)}, F0 {np.shape(F0)}; expected a number each, or "
+                                  "matrices (n_s, n_s)")
     if np.ndim(omega2) == 2 or np.ndim(F0) == 2:
         return _solve_matrix(np.asarray(omega2, float), function, times, np.asarray(F0, float), inertia, block)
     number = check_omega2(float(np.asarray(omega2)))
@@ -106,10 +109,10 @@ def _as_function(memory: Any, t: FloatArray) -> Callable[[FloatArray], FloatArra
     if callable(memory):
         return lambda times: np.asarray(memory(times), float)
     values = np.asarray(memory, float)
-    if t.shape == values.shape[:1]:
-        by_time = values
-    elif values.ndim == 2 and values.shape[1:] == t.shape:
+    if values.ndim == 2 and values.shape[1:] == t.shape:
         by_time = values.T
+    elif values.ndim != 2 and t.shape == values.shape[:1]:
+        by_time = values
     else:
         raise MemoryFunctionError(f"M has shape {values.shape}; t has {len(t)} times, expected (n_t,), (batch, n_t) or "
                                   "(n_t, n_s, n_s) on the same times")
@@ -130,10 +133,8 @@ def _as_function(memory: Any, t: FloatArray) -> Callable[[FloatArray], FloatArra
             early = times < t[1]
             share = np.expand_dims(times[early] / t[1], tuple(range(1, found.ndim)))
             found[early] = by_time[0] + share * (by_time[1] - by_time[0])
-        return found.T if values is not by_time and found.ndim == 2 else found
+        return found.T if values.ndim == 2 else found
 
-    if values.ndim == 2 and by_time is values:
-        raise MemoryFunctionError(f"M has shape {values.shape} for {len(t)} times; expected (batch, n_t)")
     return function
 
 

@@ -22,4 +22,7 @@ VARIABLE = "HPCTOOLS_MEMORY_BACKEND"
 
 def choose(name: str | None = None) -> ModuleType:
     """The backend by one rule: the option, else this environment variable, else cuda where a device is, else cpu."""
-    return kernels.choose(__name__, VARIABLE, name)
+    module = kernels.choose(__name__, VARIABLE, name)
+    if module.__name__.endswith(".cuda"):
+        kernels.device_count()  # says so where there is none
+    return module
