@@ -1,5 +1,6 @@
 """Verdicts on records and the position of the main peak: real records, and the same with one thing changed."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -90,6 +91,17 @@ def test_a_shift_of_k_peak_with_temperature(record_folder):
     """On cooling at fixed density particles come closer to the bottom of the well: k_p of LJ falls at ρ = 1.2."""
     found = {e.temperature: e.k_peak for e in Library.load(record_folder).entries if e.state[:2] == ("LJ", 1.2)}
     assert found[0.8] < found[2.0]
+
+
+def test_a_run_counts_once(record_folder, tmp_path, monkeypatch):
+    """The same folder by two names is one; a copy under another name is refused."""
+    monkeypatch.chdir(record_folder)
+    both = Library.load(record_folder, ".")
+    assert len(both.entries) == len(Library.load(record_folder).entries)
+    for path in list(record_folder.glob("*.h5"))[:1] * 2:
+        shutil.copy(path, tmp_path / f"copy{len(list(tmp_path.iterdir()))}.h5")
+    with pytest.raises(LibraryError, match="the same state with the same seed"):
+        Library.load(tmp_path)
 
 
 def test_no_records(tmp_path):

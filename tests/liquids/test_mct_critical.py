@@ -151,6 +151,13 @@ def test_critical_temperature_from_several():
     assert 0 < noisy.statistical_error < 0.02
     assert abs(noisy.value - exact.value) < 4 * noisy.statistical_error + found.interpolation_error
 
+    # runs that were a little off their temperatures: the same transition, with their scatter in the error
+    scattered = T[:, None] * (1 + 0.004 * np.random.default_rng(5).normal(size=(5, 4)))
+    own = np.array([[soft_spheres(k, t) for t in row] for row in scattered])
+    off = mct.critical_temperature(k, scattered, own, density)
+    assert abs(off.value - exact.value) < 3e-4 and off.statistical_error < 5e-4
+    assert mct.critical_temperature(k, T, own, density).statistical_error > 3 * off.statistical_error
+
 
 def test_errors_of_transitions():
     k = mct.wave_numbers(50, 40.0)
@@ -163,5 +170,19 @@ def test_errors_of_transitions():
         mct.critical_temperature(k, [1, 2, 3], S, 0.95)
     with pytest.raises(mct.MCTError, match="at least three different"):
         mct.critical_temperature(k, [1, 2, 2], S, 0.95)
+    with pytest.raises(mct.MCTError, match="one temperature for each S"):
+        mct.critical_temperature(k, np.array([[1.0, 1.1], [2.0, 2.1], [3.0, 3.1]]), S, 0.95)
+    deep = 0.56 * 6 / np.pi
+    glass = mct.hard_spheres(k, 0.56)[0]
+    with pytest.raises(mct.MCTError, match=r"E = 0\.\d+ gives λ = 0\.\d+, outside"):
+        mct.exponents_of(k, glass, deep, None, mct.nonergodicity(k, glass, deep))
+    for density in (None, "0.5", np.array([0.5, 0.6]), -1.0):
+        with pytest.raises(mct.MCTError, match="expected a positive number of particles"):
+            mct.nonergodicity(k, S[0], density)
+    with pytest.raises(mct.MCTError, match="1 of its numbers are not finite"):
+        mct.hard_spheres([0.1, np.nan], 0.5)
+    with pytest.raises(mct.MCTError, match="at least 3 wave numbers"):
+        mct.wave_numbers(10.5)
+    mct.nonergodicity(k.astype(np.float32), S[0], 0.95)
     with pytest.raises(mct.MCTError, match="F∞ is zero"):
         mct.exponents_of(k, S[0], 0.95, None, np.zeros(50))

@@ -89,7 +89,27 @@ def test_figures(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         assert (tmp_path / f"memory_{name}.png").stat().st_size > 10_000
 
 
-def test_csv(tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_results_of_other_settings_are_not_taken_for_done(results: Path, capsys: pytest.CaptureFixture):
+    words = ["memory", "--all", str(results.parent / "states"), "--out", str(results), *QUICK]
+    assert program.main(words) == stop.COMPLETE
+    assert program.main([*words, "--seed", "7"]) in (stop.ERROR, stop.USAGE)
+    assert "was made with other settings" in capsys.readouterr().err
+
+
+def test_a_peak_that_moves_begins_a_state_anew(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    """k_p is smoothed over the library: with more states it moves, and what was begun at the former one is left."""
+    states, out = tmp_path / "states", tmp_path / "results"
+    shutil.copytree(results.parent / "states", states)
+    words = ["memory", "--all", str(states), "--out", str(out), *QUICK]
+    assert program.main([*words, "--wall-time", "0.002"]) == stop.STOPPED
+    for name in ("LJ-rho1.2-T1-seed1.h5", "LJ-rho1.2-T0.8-seed1.h5"):
+        shutil.copy(STATES / name, states)
+    assert program.main(words) == stop.COMPLETE
+    moved = [MemoryFile.load(folder / WARM.name).attributes["k"] for folder in (results, out)]
+    assert moved[0] != moved[1] and len(list(out.glob("*.h5"))) == 3
+
+
+def test_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     """A curve from a CSV file, with a known M."""
     t = np.geomspace(0.004, 50.0, 40)
     known = memory.StretchedSum(0.0, [300.0, 60.0], [0.05, 3.0], [1.6, 0.6])
@@ -101,6 +121,13 @@ def test_csv(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert "| A | 2 |" in capsys.readouterr().out
     file = MemoryFile.load(tmp_path / "out" / "curve.h5")
     np.testing.assert_allclose(file.memory(2, 0).v, known.v, rtol=0.05)
+    # figures and tables of curves, which have no T/T_mct
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    import liquid_memory
+
+    monkeypatch.setattr(sys, "argv", ["liquid_memory.py", str(tmp_path / "out"), "--figures", str(tmp_path)])
+    liquid_memory.main()
+    assert "curve: k = nan" in capsys.readouterr().out and (tmp_path / "memory_forms_curve.png").exists()
     assert program.main(words) == stop.ERROR
     assert "is there already" in capsys.readouterr().err
 
@@ -109,6 +136,11 @@ def test_csv(tmp_path: Path, capsys: pytest.CaptureFixture):
     ("t,F\n1,2\n2,x\n", "line 3: found '2,x'; expected t,F or t,F,error"),
     ("1,2\n2,1,0.1\n", "line 2: 3 columns; the lines before have 2"),
     ("1,2\n", "1 lines of numbers; expected 4 or more"),
+    ("t,F\n0,1\n1,0.5\nnan,0.4\n", "line 4: found 'nan,0.4'; expected finite numbers"),
+    ("-1,1\n", "line 1: t = -1; expected times from 0 on"),
+    ("# made by hand\n\n1;0.5\n0;1\n", "line 4: t = 0 after 1; expected ascending times"),
+    ("0 0\n1 0.5\n", r"line 1: F\(0\) = 0; expected a positive number"),
+    ("0,1,0\n1,0.5,0\n", "line 2: the error is 0; expected a positive one"),
 ])  # fmt: skip
 def test_bad_csv(tmp_path: Path, text: str, message: str):
     """The line is named."""
@@ -128,9 +160,17 @@ def test_mistakes_of_the_user(tmp_path: Path, capsys: pytest.CaptureFixture):
         ([str(WARM), "--omega2", "1"], "for CSV files"),
         ([str(WARM), "--k", "77"], "F_s at k = 77"),
         ([str(WARM), "--n-exp", "1"], "--n-exp 1; expected 2 or more"),
+        ([str(WARM), "--seed", "-1"], "--seed -1; expected 0 or more"),
+        ([str(tmp_path)], f"--all {tmp_path}"),
+        ([str(tmp_path / "curve.txt"), "--omega2", "1"], "expected a record that ends in .h5, or a curve"),
+        ([str(tmp_path / "curve.csv"), "--omega2", "-1", "--dry-run"], "omega2 = -1"),
     ):
         assert program.main(["memory", *words]) in (stop.ERROR, stop.USAGE)
         assert message in capsys.readouterr().err
+    for option in (["--status"], ["--retry"], ["--share", "1/2"], ["--workers", "2"]):
+        with pytest.raises(SystemExit):
+            program.main(["memory", str(WARM), *option])
+        assert f"{option[0]} is for --all" in capsys.readouterr().err
     assert program.main(["memory", str(WARM), "--dry-run"]) == stop.COMPLETE
     assert "fits: A-1, A-2" in capsys.readouterr().out
 

@@ -142,6 +142,36 @@ def test_stop_and_resume(tmp_path: Path):
         memory.evolve(T, 0.99 * F, 1, checkpoint=tmp_path, **options)
 
 
+def test_another_start_is_another_evolution(tmp_path: Path):
+    """Restarts that are kept belong to their start; a damaged file is named."""
+    dynamics, omega2, known, F = made("one")
+    options: dict[str, Any] = {"omega2": omega2, "dynamics": dynamics, "F0": 1.0, "restarts": 1, "checkpoint": tmp_path}
+    memory.evolve(T, F, 1, **options)
+    with pytest.raises(MemoryFunctionError, match="belongs to another curve or other settings"):
+        memory.evolve(T, F, 1, start=known, **options)
+    kept = tmp_path / "restart-00.json"
+    kept.write_text(kept.read_text()[:40])
+    with pytest.raises(MemoryFunctionError, match=r"restart-00.json is damaged .* remove it"):
+        memory.evolve(T, F, 1, **options)
+
+
+def test_no_error_bar_at_a_bound():
+    """An exponent beyond the box ends at its bound: NaN there, error bars elsewhere."""
+    dynamics, omega2, _, _ = made("one")
+    sharp = StretchedSum(0.0, [30.0], [2.0], [4.0])
+    found = memory.evolve(T, memory.solve(omega2, sharp, T, dynamics=dynamics).F, 1, omega2=omega2, dynamics=dynamics,
+                          F0=1.0, restarts=1)
+    assert found.memory.b[0] == pytest.approx(3.0, abs=1e-3) and np.isnan(found.error["b"][0])
+    assert found.error["tau"][0] > 0 and found.error["v"][0] > 0
+
+
+def test_constant_curve():
+    """R² has no meaning."""
+    start = StretchedSum(1.0, [1.0], [1.0], [1.0])
+    found = memory.evolve(T, np.ones(50), 1, omega2=1e-6, F0=1.0, restarts=1, start=start)
+    assert np.isnan(found.R2) and found.loss < 1e-6
+
+
 def test_ranks_and_threads():
     """The same result for one rank, two ranks, and two threads."""
     dynamics, omega2, _, F = made("one")
@@ -188,6 +218,10 @@ def test_ranks_and_threads():
     ({"start": "mct"}, "expected 'inversion' or a StretchedSum"),
     ({"lasso": -1.0}, "lasso = -1.0"),
     ({"restarts": 0}, "restarts = 0"),
+    ({"seed": -1}, "seed = -1"),
+    ({"start": np.ones(4)}, "expected 'inversion' or a StretchedSum"),
+    ({"error": np.ones(3)}, r"error has shape \(3,\), t \(50,\)"),
+    ({"F0": 2.0, "F": 0.5 * np.ones(50)}, r"F/F\(0\) = 0.25 at t = 0.004 is below 1 - Ω² t²/2"),
     ({"dynamics": "langevin"}, "expected one of newtonian"),
 ])  # fmt: skip
 def test_bad_input(change: dict, message: str):

@@ -186,6 +186,9 @@ def test_paper_form_maps_to_and_fro():
     ({"memory": lambda t: t[:, None] * np.ones(3)}, "M.* has shape"),
     ({"dynamics": "brownian"}, "expected one of newtonian, overdamped"),
     ({"block": 30}, "multiple of 4"),
+    ({"block": 64.0}, "multiple of 4"),
+    ({"omega2": [42.0, 43.0]}, r"omega2 has shape \(2,\)"),
+    ({"memory": np.ones((61, 3))}, r"M has shape \(61, 3\); t has 61 times, expected .*\(batch, n_t\)"),
     ({"omega2": np.eye(2), "F0": np.array([[1.0, 2.0], [2.0, 1.0]])}, "F0 has the eigenvalue -1"),
     ({"omega2": np.array([[1.0, 0.0], [0.5, 1.0]]), "F0": np.eye(2)}, r"omega2 F0\[0, 1\] = 0, but .* = 0.5"),
     ({"omega2": np.eye(2), "F0": np.eye(3)}, r"omega2 has shape \(2, 2\), F0 \(3, 3\)"),
@@ -195,6 +198,21 @@ def test_bad_input(change: dict, message: str):
     given = {"omega2": 42.0, "memory": TWO, "t": TIMES} | change
     with pytest.raises(MemoryFunctionError, match=message):
         memory.solve(given.pop("omega2"), given.pop("memory"), given.pop("t"), **given)
+
+
+def test_as_many_candidates_as_times():
+    """(batch, n_t) with batch = n_t."""
+    values = np.array([share * TWO(TIMES) for share in np.linspace(0.5, 1.5, len(TIMES))])
+    found = memory.solve(42.0, values, TIMES).F
+    assert found.shape == values.shape
+    # the fastest of a batch sets the grid of all
+    np.testing.assert_allclose(found[7], memory.solve(42.0, values[7], TIMES).F, atol=1e-4)
+
+
+def test_memory_at_one_time():
+    assert TWO(0.5) == TWO(np.array([0.1, 0.5]))[1]
+    with pytest.raises(MemoryFunctionError, match="t = -1; expected times from 0"):
+        TWO([1.0, -1.0])
 
 
 def test_bad_parameters():
