@@ -163,6 +163,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         axes.errorbar([r.density for r in own], [r.value for r in own], [r.error for r in own], fmt="o-", color=colour,
                       markersize=4, label=f"{potential}, ours (dk = 0.2)")
     axes.set(xscale="log", yscale="log", xlabel="ρ σ³", ylabel="k T_mct/ε")
+    densities = sorted({r.density for r in rows})
+    axes.set_xticks(densities, [f"{value:g}" for value in densities])
+    axes.set_xticks([], minor=True)
+    axes.set_yticks([1, 2, 5], ["1", "2", "5"])
+    axes.set_yticks([], minor=True)
     axes.legend()
     save(figure, path)
 
