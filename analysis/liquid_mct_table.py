@@ -28,7 +28,7 @@ from figures import AnalysisError, check_output, markdown, pyplot, run, save
 
 from hpctools.liquids.library import Entry, Library
 from hpctools.liquids.mct import MCTError, critical_temperature
-from hpctools.liquids.mixture import MCT_TEMPERATURES
+from hpctools.liquids.mixture import MCT_TEMPERATURES, printed_mct_temperature
 
 FRACTIONS = np.array([0.8, 0.2])
 LIMITS = {1.2: 0.03, 1.4: 0.03, 1.6: 0.05}  # relative, of the printed values; none for ρ = 1.8
@@ -104,11 +104,16 @@ def table_row(potential: str, density: float, entries: Sequence[Entry], grid: st
                repeats, fewest < 2, len(temperatures))
 
 
+def in_range(entry: Entry) -> bool:
+    """Near the transition, as far as print can tell where that is."""
+    return RANGE[0] <= entry.temperature / printed_mct_temperature(entry.potential, entry.density) <= RANGE[1]
+
+
 def rows_of(library: Library) -> list[Row]:
     """All rows for which there are states enough."""
     groups = defaultdict(list)
     for entry in library.usable:
-        if not entry.verdict.glass and RANGE[0] <= entry.relative_temperature <= RANGE[1]:
+        if not entry.verdict.glass and in_range(entry):
             groups[entry.potential, entry.density].append(entry)
     rows = []
     for (potential, density), entries in sorted(groups.items()):

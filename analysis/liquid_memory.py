@@ -3,20 +3,19 @@
     python -m hpctools.liquids memory --all --out results/memory           the memory functions of the library, then
     python analysis/liquid_memory.py results/memory                        tables
     python analysis/liquid_memory.py results/memory --figures results/     and figures
-    python analysis/liquid_memory.py results/memory --t-mct t_mct.csv      with T_mct of our own S(k), as
+    python analysis/liquid_memory.py results/memory --t-mct t_mct.csv      with T_mct of another library, as
                                                                            analysis/liquid_mct_table.py --out writes it
 
 Figures: memory_fig6 (F_s and M/Ω² from the liquid to the glass: simulation, evolution with two exponentials, mode-
 coupling theory), memory_fig7 (1 - R² against the number of exponentials; weight of the slower one against T/T_mct),
 memory_forms (one state: M/Ω² by evolution in both orders of the equation, by inversion, and of mode-coupling theory),
-memory_schematic (equation (8) beside two free exponentials). Without --t-mct, T_mct is that in print.
+memory_schematic (equation (8) beside two free exponentials). T_mct is that of the shipped S(k).
 Curves from CSV files are listed by themselves, and drawn as memory_forms_NAME.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,20 +26,9 @@ from figures import AnalysisError, check_output, markdown, pyplot, run, save
 
 from hpctools.liquids.memory.job import summary
 from hpctools.liquids.memory.product import MemoryFile
-from hpctools.liquids.mixture import mct_temperature
+from hpctools.liquids.mixture import mct_temperature, read_mct_temperatures
 
-GRID = "0.2"  # of S(k), for our own T_mct
 SHOWN = 4  # states of a panel, from the liquid to the glass
-
-
-def own_temperatures(path: Path) -> dict[tuple[str, float], float]:
-    """T_mct by potential and density from the table of liquid_mct_table.py. Raises AnalysisError."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            return {(row["potential"], float(row["density"])): float(row["t_mct"])
-                    for row in csv.DictReader(file) if row["grid"] == GRID}
-    except (OSError, KeyError, ValueError) as error:
-        raise AnalysisError(f"{path}: expected the CSV file of analysis/liquid_mct_table.py --out ({error})") from error
 
 
 def load(folder: Path) -> tuple[list[MemoryFile], list[MemoryFile]]:
@@ -63,13 +51,14 @@ def load(folder: Path) -> tuple[list[MemoryFile], list[MemoryFile]]:
 class States:
     """Files with their T/T_mct."""
 
-    def __init__(self, files: Sequence[MemoryFile], own: dict[tuple[str, float], float]) -> None:
-        self.files, self.own = list(files), own
+    def __init__(self, files: Sequence[MemoryFile], table: Path | None) -> None:
+        self.files, self.own = list(files), read_mct_temperatures(table) if table else {}
 
     def reduced(self, file: MemoryFile) -> float:
         """T/T_mct."""
-        key = (str(file.attributes["potential"]), float(file.attributes["density"]))
-        return float(file.attributes["temperature"]) / (self.own.get(key) or mct_temperature(*key))
+        potential, density = str(file.attributes["potential"]), float(file.attributes["density"])
+        known = self.own.get(potential, {}).get(density) or mct_temperature(potential, density)
+        return float(file.attributes["temperature"]) / known
 
     def by_potential(self) -> dict[str, list[MemoryFile]]:
         """Files of each potential, warm ones first."""
@@ -238,7 +227,8 @@ def main() -> None:
                         help="memory functions (default results/memory)")
     parser.add_argument("--figures", type=Path, metavar="FOLDER", help="write the figures into this folder")
     parser.add_argument("--format", default="png", help="of the figures: png, pdf or svg (default png)")
-    parser.add_argument("--t-mct", type=Path, metavar="CSV", help="our own T_mct, of analysis/liquid_mct_table.py")
+    parser.add_argument("--t-mct", type=Path, metavar="CSV",
+                        help="T_mct of another library, a table of analysis/liquid_mct_table.py")
     parser.add_argument("--state", help="name of the state of the last two figures (default: nearest to T_mct)")
     given = parser.parse_args()
     files, curves = load(given.folder)
@@ -249,7 +239,7 @@ def main() -> None:
             figure_forms(curve, check_output(given.figures / f"memory_forms_{name}.{given.format}"))
     if not files:
         return
-    states = States(files, own_temperatures(given.t_mct) if given.t_mct else {})
+    states = States(files, given.t_mct)
     print(fit_table(states))
     print()
     print(paper_table(states))

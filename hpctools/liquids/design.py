@@ -27,7 +27,7 @@ import numpy as np
 
 from hpctools import config
 
-from .mixture import mct_temperature
+from .mixture import printed_mct_temperature
 from .state import State
 
 KEYS = ("potentials", "densities", "relative_temperatures", "temperatures", "max_temperature", "seeds", "protocol")
@@ -76,7 +76,7 @@ def _expand(table: dict[str, Any], settings: dict[str, Any], source: str) -> lis
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise config.ConfigError(f"{source}: found {value!r} among densities and temperatures, expected numbers")
     for potential, density, value, seed in itertools.product(*lists):
-        temperature = value if key == "temperatures" else round(value * mct_temperature(potential, density), 6)
+        temperature = value if key == "temperatures" else round(value * printed_mct_temperature(potential, density), 6)
         if temperature > table.get("max_temperature", math.inf):
             continue
         given = {"potential": potential, "density": density, "temperature": temperature, "seed": seed,

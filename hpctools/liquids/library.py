@@ -104,7 +104,7 @@ class Entry:
     Attributes
     ----------
     k_peak : k_p in σ_AA⁻¹, smoothed over the temperatures of the same potential and density.
-    relative_temperature : T/T_mct with T_mct as in print.
+    relative_temperature : T/T_mct with T_mct of our own structure factors.
     """
 
     record: Record

@@ -7,8 +7,10 @@ shifted to zero there; the force is not shifted.
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +24,9 @@ MCT_TEMPERATURES = {
     "WCA": {1.2: 0.74, 1.4: 1.77, 1.6: 3.49, 1.8: 5.10},
 }
 """Critical temperatures of mode-coupling theory in ε_AA/k_B by potential and density (table 1 of the same paper)."""
+
+OWN_MCT_TEMPERATURES = Path(__file__).parent.parent / "data" / "liquids" / "t_mct.csv"
+"""The same from the shipped structure factors."""
 
 
 class MixtureError(ValueError):
@@ -97,12 +102,38 @@ def mixture(name: str) -> Mixture:
         raise MixtureError(f"potential {name!r} is unknown; expected one of {', '.join(MIXTURES)}") from None
 
 
-def mct_temperature(potential: str, density: float) -> float:
+def printed_mct_temperature(potential: str, density: float) -> float:
     """Critical temperature of mode-coupling theory in print, between the densities as a power law, in ε_AA/k_B.
 
-    Raises MixtureError outside ρ = 1.2 … 1.8, where nothing is in print.
+    Designs of campaigns are in units of it. Raises MixtureError outside ρ = 1.2 … 1.8, where nothing is in print.
     """
-    table = MCT_TEMPERATURES[mixture(potential).name]
+    return _between(MCT_TEMPERATURES[mixture(potential).name], density)
+
+
+def mct_temperature(potential: str, density: float) -> float:
+    """Critical temperature of mode-coupling theory from our own S(k), between the densities as a power law.
+
+    In ε_AA/k_B. From the shipped table, which analysis/liquid_mct_table.py makes (grid dk = 0.2); figures and transfers
+    are in units of it. Raises MixtureError outside ρ = 1.2 … 1.8.
+    """
+    return _between(read_mct_temperatures(OWN_MCT_TEMPERATURES)[mixture(potential).name], density)
+
+
+@cache
+def read_mct_temperatures(path: Path) -> dict[str, dict[float, float]]:
+    """T_mct by potential and density from a table of analysis/liquid_mct_table.py. Raises MixtureError."""
+    out: dict[str, dict[float, float]] = {}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["grid"] == "0.2":
+                    out.setdefault(row["potential"], {})[float(row["density"])] = float(row["t_mct"])
+    except (OSError, KeyError, ValueError) as error:
+        raise MixtureError(f"{path}: expected the CSV file of analysis/liquid_mct_table.py --out ({error})") from error
+    return out
+
+
+def _between(table: dict[float, float], density: float) -> float:
     densities = np.array(sorted(table))
     if not densities[0] <= density <= densities[-1]:
         raise MixtureError(f"density {density:g}: a temperature in units of T_mct is known only for "

@@ -12,7 +12,7 @@ from hpctools.stop import USAGE
 
 from .engines import Start
 from .frames import Schedule
-from .mixture import Mixture, MixtureError, mct_temperature, mixture
+from .mixture import Mixture, MixtureError, mixture, printed_mct_temperature
 
 
 class StateError(ValueError):
@@ -100,7 +100,7 @@ class State:
         if self.melt_temperature:
             return max(self.melt_temperature, self.temperature)
         try:
-            return max(2 * mct_temperature(self.potential, self.density), self.temperature)
+            return max(2 * printed_mct_temperature(self.potential, self.density), self.temperature)
         except MixtureError:  # a density without a known T_mct: the Lennard-Jones slope d ln T/d ln ρ of 4.75
             return max(1.8 * (self.density / 1.2) ** 4.75, self.temperature)
 

@@ -56,7 +56,7 @@ class State:
 
     @property
     def relative_temperature(self) -> float:
-        """T/T_mct with T_mct in print; NaN where none is."""
+        """T/T_mct with T_mct of our own structure factors; NaN where none is known."""
         try:
             return self.temperature / mct_temperature(self.potential, self.density)
         except MixtureError:
