@@ -19,7 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hpctools import config, launcher
-from hpctools.liquids.memory.job import campaign_of
+from hpctools.campaign import Campaign
+from hpctools.liquids.memory.job import campaign_of, check_settings
 from hpctools.liquids.memory.settings import MemorySettings
 
 
@@ -32,17 +33,18 @@ def main() -> int:
     config.add_arguments(parser, MemorySettings)
     given = parser.parse_args()
 
-    def campaign() -> str:
+    def planned() -> tuple[Campaign, MemorySettings]:
         settings = config.from_arguments(MemorySettings, given)
-        return campaign_of(given.folders, Path(given.out), settings).table()
+        return campaign_of(given.folders, Path(given.out), settings), settings
 
     def commands() -> list[launcher.Command]:
-        campaign()  # a folder without records ends here, not in the job
+        # a folder without records, or with results of other settings, ends here, not in the job
+        check_settings(*planned())
         words = ("memory", "--all", *given.folders, "--out", given.out,
                  *config.options_of(MemorySettings, given))
         return launcher.blocks("hpctools.liquids", words, given.jobs)
 
-    return launcher.launch(given, Path(given.out) / "jobs", commands, campaign)
+    return launcher.launch(given, Path(given.out) / "jobs", commands, lambda: planned()[0].table())
 
 
 if __name__ == "__main__":

@@ -198,8 +198,7 @@ def campaign_of(folders: Sequence[str], out: Path, settings: MemorySettings, sha
                 arguments: Sequence[str] = ()) -> Campaign:
     """All states of some folders of records (default: the shipped library) that are liquids or glasses.
 
-    k is the main peak of S_AA, smoothed over the temperatures of a potential and density. Raises LibraryError, and
-    MemoryFunctionError where the folder holds results of other settings.
+    k is the main peak of S_AA, smoothed over the temperatures of a potential and density. Raises LibraryError.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -212,11 +211,15 @@ def campaign_of(folders: Sequence[str], out: Path, settings: MemorySettings, sha
                   partial(fit_state, partial(of_record, entry.record, entry.k_peak), settings, list(arguments)),
                   partial(_progress, settings), _seconds)
              for entry in entries]
-    for path in (out / f"{task.name}.h5" for task in tasks):
+    return Campaign(out, share_of(tasks, share))
+
+
+def check_settings(campaign: Campaign, settings: MemorySettings) -> None:
+    """Raises MemoryFunctionError where the folder of a campaign holds results of other settings."""
+    for path in map(campaign.product, campaign.tasks):
         if path.exists() and product.settings_text(path) != dump_toml(settings):
             raise MemoryFunctionError(f"{path} was made with other settings; expected those of this command: give "
                                       "another --out, or the same settings (see its attribute config_toml)")
-    return Campaign(out, share_of(tasks, share))
 
 
 def _progress(settings: MemorySettings, folder: Path) -> float:
@@ -233,6 +236,7 @@ def run_campaign(folders: Sequence[str], out: Path, settings: MemorySettings, wo
                  dry_run: bool = False) -> int:
     """The states on all ranks, or on so many processes; returns the exit code."""
     campaign = campaign_of(folders, out, settings, share, sys.argv)
+    check_settings(campaign, settings)
     return carry_out(campaign, world, unit="states", workers=workers, wall_time=wall_time, margin=10.0, retry=retry,
                      dry_run=dry_run)
 
