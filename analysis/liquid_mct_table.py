@@ -8,8 +8,8 @@ is in the records: on the grid k = (i + ½) dk with dk = 0.2 (200 wave numbers, 
 dk = 0.4 (100 wave numbers, that of the paper; interpolated from shells of width 0.2, and as means over shells
 of width 0.4), at the mean temperature of each run. Errors: statistical from independent runs (jackknife over S(k) and
 temperatures of the seeds; the halves of a run stand for two where a state has one seed, marked), and of the
-interpolation in temperature. The slope d ln T/d ln ρ between
-neighbouring densities shows whether the values of one potential fit together: repulsive cores scale.
+interpolation in temperature. The slope d ln T/d ln ρ between neighbouring densities shows whether the values of one
+potential fit together: repulsive cores scale.
 """
 
 from __future__ import annotations

@@ -162,17 +162,17 @@ def critical_temperature(
         ends = _bracket(structure, float(T[glasses - 1]), float(T[glasses]), T)
         return critical_point(structure, *ends, tolerance=tolerance * low)
 
-    def without(values: FloatArray, r: int) -> FloatArray:
-        return np.asarray((values.sum(1) - values[:, r]) / (repeats - 1))
-
     def variance() -> float:
         """By jackknife at each temperature: runs at different temperatures are independent."""
-        total = 0.0 if repeats > 1 else float("nan")
-        for node in near[: order + 1] if repeats > 1 else ():
+        if repeats == 1:
+            return float("nan")
+        total = 0.0
+        for node in near[: order + 1]:
             values = []
             for r in range(repeats):
                 other_T, other = T.copy(), mean.copy()
-                other_T[node], other[node] = without(all_T, r)[node], without(array, r)[node]
+                other_T[node] = np.delete(all_T[node], r).mean()
+                other[node] = np.delete(array[node], r, axis=0).mean(0)
                 values.append(point(other_T, other, order).value)
             total += (repeats - 1) * float(np.var(values))
         return total

@@ -64,6 +64,11 @@ def restarts_of(n_exp: int, kind: str, settings: MemorySettings) -> int:
     return settings.restarts if n_exp == 2 and kind == "newtonian" else max(1, settings.restarts // 2)
 
 
+def restarts_of_state(settings: MemorySettings) -> int:
+    """Restarts of all evolutions of a state, of both species."""
+    return 2 * sum(restarts_of(n, kind, settings) for n, kind in kinds_of(settings))
+
+
 def evolve_curve(measured: Measured, species: int, n_exp: int, kind: str, settings: MemorySettings,
                  **options: Any) -> Evolution:
     """One evolution; kind: newtonian, overdamped (with D_0, from `ballistic` on) or schematic."""
@@ -206,8 +211,7 @@ def campaign_of(folders: Sequence[str], out: Path, settings: MemorySettings, sha
     names = [entry.record.path.stem for entry in entries]
     if len(set(names)) < len(names):
         raise LibraryError("the folders hold states of the same name; expected each state once")
-    restarts = 2 * sum(restarts_of(n, kind, settings) for n, kind in kinds_of(settings))
-    tasks = [Task(entry.record.path.stem, COST * restarts * settings.population / 16,
+    tasks = [Task(entry.record.path.stem, COST * restarts_of_state(settings) * settings.population / 16,
                   partial(fit_state, partial(of_record, entry.record, entry.k_peak), settings, list(arguments)),
                   partial(_progress, settings), _seconds)
              for entry in entries]
@@ -223,8 +227,7 @@ def check_settings(campaign: Campaign, settings: MemorySettings) -> None:
 
 
 def _progress(settings: MemorySettings, folder: Path) -> float:
-    restarts = 2 * sum(restarts_of(n, kind, settings) for n, kind in kinds_of(settings))
-    return min(0.99, len(list(folder.glob("k*/*/restart-*.json"))) / restarts)
+    return min(0.99, len(list(folder.glob("k*/*/restart-*.json"))) / restarts_of_state(settings))
 
 
 def _seconds(path: Path) -> float:
