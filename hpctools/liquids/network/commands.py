@@ -95,7 +95,7 @@ def trials_command(arguments: list[str]) -> int:
     from .trials import campaign
 
     plan = config.from_arguments(Plan, given, given.config)
-    return carry_out(campaign(plan, ranks), ranks, unit="trials", workers=given.workers,
+    return carry_out(campaign(plan, ranks, not given.dry_run), ranks, unit="trials", workers=given.workers,
                      wall_time=given.wall_time, retry=given.retry, dry_run=given.dry_run)
 
 

@@ -21,7 +21,7 @@ class Prediction:
     """A state and what was predicted for it.
 
     truth, F, low, high (n, 2) at times (n,); initial (2,) the true F(0); tau (2,) true, NaN: not within the run;
-    tau_predicted (2,) infinite where the prediction does not relax; relative: T/T_mct; seen: in the training set.
+    tau_predicted (2,) infinite where the prediction does not relax; relative: T/T_mct; z: factor of the band's width.
     """
 
     potential: str

@@ -88,10 +88,11 @@ def load_samples(data: tuple[str, ...], cache: str) -> list[Sample]:
     return theory.with_numbers(found, theory.Cache(cache), show=False) if cache else found
 
 
-def campaign(plan: Plan, world: World) -> Campaign:
-    """All trials of a plan. Collective: rank 0 asks the theory, where an input needs it.
+def campaign(plan: Plan, world: World, prepare: bool = True) -> Campaign:
+    """All trials of a plan. Collective: rank 0 asks the theory, where an input needs it, and marks the folder.
 
-    Raises SampleError where the folder holds trials with other records or settings.
+    With prepare = False nothing is computed or written: enough to list the trials, not to run them. Raises SampleError
+    where the folder holds trials with other records or settings.
     """
     wanted = [parsed(name) for name in plan.models]
     if plan.repeats < 1 or plan.parts < 2:
@@ -100,11 +101,11 @@ def campaign(plan: Plan, world: World) -> Campaign:
     samples = load_samples(plan.data, "")
     if any(inputs == "mct" for _, inputs in wanted):
         cache = str(out / "mct.npz")
-        if world.rank == 0:
+        if world.rank == 0 and prepare:
             theory.with_numbers(samples, theory.Cache(cache))
         world.barrier()
     if world.rank == 0:
-        _mark(plan, samples)
+        _mark(plan, samples, prepare)
     world.barrier()
     tasks = []
     for seed in range(plan.repeats):
@@ -116,8 +117,8 @@ def campaign(plan: Plan, world: World) -> Campaign:
     return Campaign(out, tasks)
 
 
-def _mark(plan: Plan, samples: Sequence[Sample]) -> None:
-    """Note what the folder's trials have in common, or check it."""
+def _mark(plan: Plan, samples: Sequence[Sample], write: bool) -> None:
+    """Note what the folder's trials have in common (if `write`), or check it."""
     path = Path(plan.out) / MARK
     mine = {"learned_from": fingerprint(samples), "records": len(samples), "parts": plan.parts, "steps": plan.steps,
             "batch": plan.batch, "layers": list(plan.layers)}
@@ -127,6 +128,8 @@ def _mark(plan: Plan, samples: Sequence[Sample]) -> None:
             different = [f"{k} {found.get(k)}, now {mine[k]}" for k in mine if found.get(k) != mine[k]]
             raise SampleError(f"{plan.out} holds trials with other records or settings ({'; '.join(different)}); give "
                               "another --out, or remove it")
+        return
+    if not write:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(MARK + ".part")
