@@ -138,7 +138,7 @@ def figure_6(states: States, path: Path) -> None:
         for j, label in enumerate(shown[0].attributes["species"]):
             upper, lower = axes[0, 2 * column + j], axes[1, 2 * column + j]
             for file, colour in zip(shown, colours(shown)):
-                omega2 = file.attributes["omega2"]
+                omega2 = file.attributes["omega2"][j]
                 text = f"{states.reduced(file):.2f}" + (f", ρ = {file.attributes['density']:g}"
                                                         if len({f.attributes["density"] for f in shown}) > 1 else "")
                 upper.errorbar(file.t, file.F[:, j], file.error[:, j], fmt="o", markersize=2.5, color=colour)
@@ -188,9 +188,9 @@ def figure_forms(file: MemoryFile, path: Path) -> None:
     plt = pyplot()
     labels = list(file.attributes["species"])
     figure, axes = plt.subplots(1, len(labels), figsize=(5.2 * len(labels), 4.0), layout="constrained", squeeze=False)
-    omega2, ballistic = file.attributes["omega2"], file.attributes["first_order_omega2"] / file.attributes["omega2"]
+    ballistic = float(file.attributes["first_order_omega2"][0] / file.attributes["omega2"][0])
     t = np.geomspace(file.t[0], file.t[-1], 300)
-    for j, (axis, label) in enumerate(zip(axes[0], labels)):
+    for j, (axis, label, omega2) in enumerate(zip(axes[0], labels, file.attributes["omega2"])):
         axis.plot(t, file.memory(2, j)(t) / omega2, "C0", label="evolution, second order")
         late = t > ballistic
         axis.plot(t[late], file.first_order(j)(t[late]), "C1--", label="evolution, first order")

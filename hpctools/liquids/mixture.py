@@ -90,6 +90,11 @@ class Mixture:
 
         return np.where(r < self.cutoff[a, b], unshifted(r) - unshifted(self.cutoff[a, b]), 0.0)
 
+    def pair_curvature(self, r: np.ndarray, a: int, b: int) -> np.ndarray:
+        """∇²u of the same pair, in ε_AA/σ_AA²; the jump of the force at the cut-off is left out."""
+        sixth = (self.sigma[a, b] / np.asarray(r, float)) ** 6
+        return np.where(r < self.cutoff[a, b], 4 * self.epsilon[a, b] * (132 * sixth**2 - 30 * sixth) / r**2, 0.0)
+
 
 MIXTURES = {"LJ": Mixture("LJ", 2.5), "WCA": Mixture("WCA", 2 ** (1 / 6))}
 

@@ -145,7 +145,7 @@ def states(folder: Path) -> None:
         measured = of_record(Record.load(path))
         assert measured.error is not None
         for j, label in enumerate(measured.species):
-            options: dict[str, Any] = {"omega2": measured.omega2, "F0": 1.0, "error": measured.error[:, j]}
+            options: dict[str, Any] = {"omega2": measured.omega2[j], "F0": 1.0, "error": measured.error[:, j]}
             found, ours = timed(memory.evolve, measured.t, measured.F[:, j], **options)
             (_, sum_of_squares), theirs = timed(memory.least_squares, measured.t, measured.F[:, j], **options)
             ratio = found.chi_square * len(measured.t) / sum_of_squares

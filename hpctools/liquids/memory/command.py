@@ -70,7 +70,7 @@ def _one(path: Path, out: Path, settings: MemorySettings, given: argparse.Namesp
     from hpctools.campaign import Stopped
 
     from ..record import Record
-    from .job import check, fits_of, run_one, summary
+    from .job import check, fits_of, listed, run_one, summary
     from .measured import of_csv, of_record
 
     if path.is_dir():
@@ -86,7 +86,7 @@ def _one(path: Path, out: Path, settings: MemorySettings, given: argparse.Namesp
         measured = of_record(Record.load(path), given.k)
     check(measured, settings)
     if given.dry_run:
-        print(f"{measured.name}: {len(measured.t)} times, k = {measured.k:g}, Ω² = {measured.omega2:g}\n"
+        print(f"{measured.name}: {len(measured.t)} times, k = {measured.k:g}, Ω² = {listed(measured.omega2)}\n"
               f"fits: {', '.join(name for name, *_ in fits_of(measured, settings))}\nto {out / measured.name}.h5")
         return stop.COMPLETE
     with stop.Stop(given.wall_time, 5.0) as stopping:

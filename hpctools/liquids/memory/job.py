@@ -55,7 +55,7 @@ def check(measured: Measured, settings: MemorySettings) -> None:
     for species in range(len(measured.species)):
         error = None if measured.error is None else measured.error[:, species]
         curve = checked(measured.t, measured.F[:, species], 1.0, error)
-        curve.check_start(check_omega2(measured.omega2))
+        curve.check_start(check_omega2(measured.omega2[species]))
         curve.since(settings.ballistic)
 
 
@@ -73,7 +73,7 @@ def evolve_curve(measured: Measured, species: int, n_exp: int, kind: str, settin
                  **options: Any) -> Evolution:
     """One evolution; kind: newtonian, overdamped (with D_0, from `ballistic` on) or schematic."""
     error = None if measured.error is None else measured.error[:, species]
-    omega2 = measured.omega2 * (settings.ballistic if kind == "overdamped" else 1.0)
+    omega2 = measured.omega2[species] * (settings.ballistic if kind == "overdamped" else 1.0)
     return evolve(
         measured.t, measured.F[:, species], n_exp, omega2=omega2, F0=1.0, error=error,
         dynamics="overdamped" if kind == "overdamped" else "newtonian",
@@ -106,7 +106,7 @@ def fit_state(source: Callable[[], Measured], settings: MemorySettings, argument
             "omega2": measured.omega2, "first_order_omega2": measured.omega2 * settings.ballistic,
             "D_0": measured.omega2 / measured.k**2 * settings.ballistic, "k": measured.k,
             "temperature": measured.temperature, "potential": measured.potential, "density": measured.density,
-            "inversion_from": 1 / math.sqrt(measured.omega2), "evolution_seconds": seconds,
+            "inversion_from": 1 / np.sqrt(measured.omega2), "evolution_seconds": seconds,
             "wall_seconds": time.perf_counter() - begun, **notes,
         },
     )  # fmt: skip
@@ -177,7 +177,7 @@ def _rivals(measured: Measured, blank: FloatArray) -> dict[str, FloatArray]:
     prony, instant, points_t, points = blank.copy(), blank[:, 0].copy(), blank.copy(), blank.copy()
     for j in range(len(measured.species)):
         error = None if measured.error is None else measured.error[:, j]
-        curve = partial(invert, measured.t, measured.F[:, j], F0=1.0, error=error, omega2=measured.omega2)
+        curve = partial(invert, measured.t, measured.F[:, j], F0=1.0, error=error, omega2=measured.omega2[j])
         found = curve()
         prony[j] = np.where(found.t >= found.valid_from, found.M, np.nan)
         instant[j] = found.instant
@@ -254,15 +254,19 @@ def run_one(source: Callable[[], Measured], name: str, settings: MemorySettings,
     return target
 
 
+def listed(values: FloatArray) -> str:
+    """Numbers for people."""
+    return ", ".join(f"{value:.4g}" for value in values)
+
+
 def summary(path: Path) -> str:
     """The fits of a file as a Markdown table."""
     file = product.MemoryFile.load(path)
-    omega2 = file.attributes["omega2"]
-    lines = [f"{file.attributes['state']}: k = {file.attributes['k']:.4g}, Ω² = {omega2:.4g}, "
+    lines = [f"{file.attributes['state']}: k = {file.attributes['k']:.4g}, Ω² = {listed(file.attributes['omega2'])}, "
              f"{len(file.t)} points, {file.attributes['evolution_seconds']:.0f} s",
              "| species | n_exp | χ² a point | 1 - R² | restarts agreeing | F(∞)/F(0) | v/Ω² | τ | b |",
              "|---|---|---|---|---|---|---|---|---|"]
-    for j, label in enumerate(file.attributes["species"]):
+    for j, (label, omega2) in enumerate(zip(file.attributes["species"], file.attributes["omega2"])):
         for row in range(len(file.c)):
             memory = file.memory(row + 1, j)
             terms = [", ".join(f"{value:.3g}" + "*" * math.isnan(error) for value, error in zip(values, errors))

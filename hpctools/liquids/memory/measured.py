@@ -13,6 +13,7 @@ from .. import mct
 from ..library import Library
 from ..mixture import mixture
 from ..record import VALUE, Record
+from ..time_step import ballistic_temperature
 from .equation import FloatArray, check_omega2, cubic
 from .errors import MemoryFunctionError
 
@@ -26,8 +27,8 @@ class Measured:
     """F_s(k,t) of one or more species at one k, F_s(0) = 1.
 
     name: of the state; species: their names; t (n_t,), positive; F, error (n_t, n_species), error None where unknown;
-    omega2: k² k_B T/m of Newtonian motion, 0 where unknown; k, temperature, potential, density: NaN or "" where
-    unknown. source: the file; record: the state, None for a CSV file.
+    omega2 (n_species,): k² k_B T/m of Newtonian motion; k, temperature, potential, density: NaN or "" where unknown.
+    source: the file; record: the state, None for a CSV file.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Measured:
     t: FloatArray
     F: FloatArray
     error: FloatArray | None
-    omega2: float
+    omega2: FloatArray
     k: float
     temperature: float
     potential: str = ""
@@ -48,15 +49,17 @@ def of_record(record: Record, k: float | None = None) -> Measured:
     """F_s of both species of a state at k, by default at the main peak of S_AA.
 
     Lags with errors are taken: the latest have a single origin and none. The temperature is the mean of the run, from
-    which that of the thermostat may differ by 0.3 %; masses are 1. Raises the errors of `Record.self_at`.
+    which that of the thermostat may differ by 0.3 %; Ω² is with the temperatures of early displacements, up to 1.3 %
+    above it (`time_step`); masses are 1. Raises the errors of `Record.self_at`.
     """
     k = Library.of([record]).entries[0].k_peak if k is None else k
     F, error = record.self_at(k)
     kept = (record.times > 0) & (np.isfinite(error) & (error > 0)).all(axis=1)
     temperature = float(record.attributes["mean_temperature"])
+    potential = str(record.attributes["potential"])
     return Measured(
-        record.path.stem, record.path, mixture(record.attributes["potential"]).species, record.times[kept], F[kept],
-        np.hypot(error[kept], ROUNDING), k * k * temperature, k, temperature, str(record.attributes["potential"]),
+        record.path.stem, record.path, mixture(potential).species, record.times[kept], F[kept],
+        np.hypot(error[kept], ROUNDING), k * k * ballistic_temperature(record), k, temperature, potential,
         float(record.attributes["density"]), record,
     )  # fmt: skip
 
@@ -82,7 +85,8 @@ def of_csv(path: str | Path, *, k: float | None = None, temperature: float | Non
     errors = table[:, 2:] / F0 if table.shape[1] == 3 else None
     late = t > 0
     return Measured(path.stem, path, ("A",), t[late], F[late, None] / F0, None if errors is None else errors[late],
-                    check_omega2(omega2), np.nan if k is None else k, np.nan if temperature is None else temperature)
+                    np.array([check_omega2(omega2)]), np.nan if k is None else k,
+                    np.nan if temperature is None else temperature)
 
 
 def _rows(path: Path) -> list[list[float]]:
@@ -137,8 +141,8 @@ def structures(record: Record, k: Sequence[float] | FloatArray) -> FloatArray:
 def mct_answer(measured: Measured, t: FloatArray) -> tuple[FloatArray, FloatArray]:
     """What mode-coupling theory makes of the state's own S(k): F_s(k,t) and Ω² m_s(k,t), two (n_t, n_species).
 
-    Newtonian motion, which has no free parameter. Ω² m_s is the M of the memory equation. Raises mct.MCTError where
-    S(k) is no structure, MemoryFunctionError for a curve without a state.
+    Newtonian motion, which has no free parameter. Ω² m_s, with Ω² = k² k_B T/m, is the M of the memory equation.
+    Raises mct.MCTError where S(k) is no structure, MemoryFunctionError for a curve without a state.
     """
     if measured.record is None:
         raise MemoryFunctionError(f"{measured.source}: mode-coupling theory needs S(k), which only a state has")
@@ -155,6 +159,6 @@ def mct_answer(measured: Measured, t: FloatArray) -> tuple[FloatArray, FloatArra
     F, M = np.empty((len(t), len(measured.species))), np.empty((len(t), len(measured.species)))
     for species in range(len(measured.species)):
         tagged = mct.tagged_particle(solution, species)
-        for values, out in ((tagged.F_s, F), (measured.omega2 * tagged.M_s, M)):
+        for values, out in ((tagged.F_s, F), (measured.k**2 * measured.temperature * tagged.M_s, M)):
             out[:, species] = np.einsum("oj,oj->o", by_time, (values[:, rows[0]] @ weights[0])[at])
     return F, M

@@ -25,8 +25,8 @@ class MemoryFile:
     """Memory functions of the species of one state; units of τ_LJ where the curve is in them.
 
     Fits go by n_exp - 1 (`fits`), species, and term (`terms`, NaN beyond n_exp), the fastest term first. Amplitudes are
-    in 1/τ² for Newtonian motion; the first-order ones in units of their Ω² = k² D_0. Attributes: state, k, omega2,
-    first_order_omega2, D_0, species, settings, provenance.
+    in 1/τ² for Newtonian motion; the first-order ones in units of their Ω² = k² D_0. Attributes: state, k, species,
+    (species,) omega2, first_order_omega2, D_0 and inversion_from, settings, provenance.
     """
 
     path: Path
