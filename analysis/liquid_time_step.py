@@ -3,7 +3,8 @@
     python analysis/liquid_time_step.py                        the shipped library and its run with half the time step
     python analysis/liquid_time_step.py FOLDER --short FOLDER
 
-Early displacements: <r²>/3t² after one step over the temperature of the velocities, beside 1 + Ω_E²δ²/4, by density.
+Early displacements: the temperature T' with which they begin, <r²> = 3T't², over that of the velocities, beside what
+is expected, 1 + Ω_E²δ²/3, by density.
 Structure: a state run with a shorter time step δ has the potential energy and pressure of a colder one; by how much,
 beside the difference of what is expected of the structure's slow and fast parts, (T' - T)/T = Ω_E²δ²/6 and Ω_E²δ²/4.
 See hpctools.liquids.time_step.
@@ -21,7 +22,7 @@ from figures import AnalysisError, markdown, run
 
 from hpctools.liquids.library import Entry, Library
 from hpctools.liquids.record import Record
-from hpctools.liquids.time_step import einstein_frequency, structural_shift
+from hpctools.liquids.time_step import ballistic_temperature, early_temperature, structural_shift
 
 DATA = Path(__file__).parents[1] / "hpctools" / "data" / "liquids"
 NEAR, ORDER = 0.15, 2  # states within 15 % of T: their energies and pressures go on a parabola
@@ -29,11 +30,10 @@ SLOPES = {"potential_energy": "U", "pressure": "P"}
 
 
 def early(record: Record) -> tuple[float, float, float]:
-    """<r²>/3t² of A after one step over T, minus 1; its error; what is expected."""
-    t, T = record.times[1], record.attributes["mean_temperature"]
-    value, error = (array[1, 0] / (3 * t**2 * T) for array in
-                    (record.square_displacement, record.square_displacement_error))
-    return value - 1, error, einstein_frequency(record)[0] * (record.attributes["time_step"] ** 2 / 3 - t**2 / 12)
+    """(T' - T)/T of A, T' that with which its displacements begin; its error; what is expected."""
+    T = record.attributes["mean_temperature"]
+    error = record.square_displacement_error[1, 0] / record.square_displacement[1, 0]
+    return early_temperature(record)[0] / T - 1, error, ballistic_temperature(record)[0] / T - 1
 
 
 def early_table(entries: Iterable[Entry]) -> str:

@@ -45,6 +45,17 @@ def ballistic_temperature(record: Record) -> FloatArray:
     return np.asarray(record.attributes["mean_temperature"] * (1 + _square(record) / 3))
 
 
+def early_temperature(record: Record) -> FloatArray:
+    """T (2,) with which the displacements of A and B do begin: <r²>/3t² at the first lag, carried on to t = 0.
+
+    It is `ballistic_temperature` but for the velocities that the time origins happened to have, 0.2 % of A and 0.5 % of
+    B in a run of 1200 particles. All early points of <r²> and F_s share this deviation.
+    """
+    t = record.times[1]
+    # <v(0)v(t)> falls as 1 - Ω_E²t²/2, <r²> is twice its double integral
+    return np.asarray(record.square_displacement[1] / (3 * t**2) * (1 + einstein_frequency(record) * t**2 / 12))
+
+
 def structural_shift(record: Record) -> tuple[float, float]:
     """(T' - T)/T of the slow and of the fast part of the structure, T measured by the velocities: means over particles.
 

@@ -13,7 +13,7 @@ from .. import mct
 from ..library import Library
 from ..mixture import mixture
 from ..record import VALUE, Record
-from ..time_step import ballistic_temperature
+from ..time_step import early_temperature
 from .equation import FloatArray, check_omega2, cubic
 from .errors import MemoryFunctionError
 
@@ -49,8 +49,9 @@ def of_record(record: Record, k: float | None = None) -> Measured:
     """F_s of both species of a state at k, by default at the main peak of S_AA.
 
     Lags with errors are taken: the latest have a single origin and none. The temperature is the mean of the run, from
-    which that of the thermostat may differ by 0.3 %; Ω² is with the temperatures of early displacements, up to 1.3 %
-    above it (`time_step`); masses are 1. Raises the errors of `Record.self_at`.
+    which that of the thermostat may differ by 0.3 %. Ω² is with the temperatures with which displacements begin: the
+    time step puts them up to 1.2 % above it, and the early points of a curve share the deviation of their origins,
+    which their errors, point by point, do not tell (`time_step`). Masses are 1. Raises the errors of `Record.self_at`.
     """
     k = Library.of([record]).entries[0].k_peak if k is None else k
     F, error = record.self_at(k)
@@ -59,7 +60,7 @@ def of_record(record: Record, k: float | None = None) -> Measured:
     potential = str(record.attributes["potential"])
     return Measured(
         record.path.stem, record.path, mixture(potential).species, record.times[kept], F[kept],
-        np.hypot(error[kept], ROUNDING), k * k * ballistic_temperature(record), k, temperature, potential,
+        np.hypot(error[kept], ROUNDING), k * k * early_temperature(record), k, temperature, potential,
         float(record.attributes["density"]), record,
     )  # fmt: skip
 
