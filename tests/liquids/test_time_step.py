@@ -43,7 +43,7 @@ def test_oscillator():
 
 
 def test_early_displacements_of_the_shipped_runs():
-    """They begin with the temperature that the time step makes of k_B T, and is not without: χ² over all shipped liquids."""
+    """They begin with the temperature that the time step makes of k_B T, not with T: χ² over all shipped liquids."""
     plain, corrected = [], []
     for path in sorted(LIBRARY.glob("*.h5")):
         record = Record.load(path)
