@@ -2,11 +2,12 @@
 
     python -m hpctools.liquids trials --transfers states --out results/liquid_trials
     python analysis/liquid_accuracy.py results/liquid_trials --out results/liquid_accuracy.png
-    python analysis/liquid_accuracy.py results/liquid_trials --models mlp mlp/zeroed gp gp/zeroed
+    python analysis/liquid_accuracy.py results/liquid_trials --models mlp gp
 
 R² with the mean of the truth, over all times and states of a bin in T/T_mct; the same for each species on F/F(0); the
-error of log₁₀ τ_α of A. Error bars: standard errors over splits and seeds. Inset: a state of the coldest bin below
-0.62 T_mct, or of the coldest there is, by the first model. Values below -0.5 are drawn there.
+error of log₁₀ τ_α of A. Lines: liquids; open squares: glasses; grey: controls, which are always there. Error bars:
+standard errors over splits and seeds. Inset: a liquid of the coldest bin below 0.62 T_mct, or the coldest there is, by
+the first model. Values below -0.5 are drawn there.
 """
 
 from __future__ import annotations
@@ -14,16 +15,14 @@ from __future__ import annotations
 import argparse
 
 import figures
-from liquid_bins import BINS, PANELS, chosen, curve, draw, dress, inset, inside, load, merits, number, title
-
-MODELS = ("mlp", "mlp/zeroed", "gp", "gp/zeroed", "gp/mct", "monotone", "nearest")
+from liquid_bins import BINS, PANELS, chosen, draw, dress, inset, inside, load, merits, number, only, style, title
 
 
 def main() -> None:
     """Read the command line, print the table, write the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="of `python -m hpctools.liquids trials`")
-    parser.add_argument("--models", nargs="+", default=MODELS, help="MODEL or MODEL/INPUTS, those that were tried")
+    parser.add_argument("--models", nargs="+", default=(), help="MODEL or MODEL/INPUTS (default: all that were tried)")
     parser.add_argument("--out", default="liquid_accuracy.png", help="figure, by suffix .png, .pdf or .svg")
     given = parser.parse_args()
     out = figures.check_output(given.out)
@@ -33,19 +32,20 @@ def main() -> None:
     figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
     for axis, (merit, words) in zip(axes.flat, PANELS):
         for name in names:
-            draw(axis, *curve(trials[name], merit), merit, label=title(name), lw=1)
+            draw(axis, trials[name], merit, label=title(name), **style(name, names))
         dress(axis, merit, words)
-    axes[0, 0].legend(fontsize=6.5, loc="lower right")
-    first = [one for found in trials[names[0]].values() for one in found]
-    cold = inside(first, 0.0, 0.62) or inside(first, 0.0, min(one.relative for one in first) + 1e-6)
+    axes[0, 0].legend(fontsize=5.5, loc="lower right")
+    first = [one for found in only(trials[names[0]], False).values() for one in found]
+    cold = inside(first, 0.0, 0.62) or inside(first, 0.0, min((one.relative for one in first), default=0.0) + 1e-6)
     inset(axes[0, 0], cold, (0.08, 0.12, 0.34, 0.3))
     rows = []
     for low, high in BINS:
         for name in names:
-            found = merits(trials[name], low, high)
-            if found["states"][0] > 0:
-                rows.append([f"{low:g} … {high:g}", title(name), f"{found['states'][0]:.0f}",
-                             *(number(*found[merit]) for merit, _ in PANELS)])
+            for glass in (False, True):
+                found = merits(only(trials[name], glass), low, high)
+                if found["states"][0] > 0:
+                    rows.append([f"{low:g} … {high:g}{', glasses' * glass}", title(name), f"{found['states'][0]:.0f}",
+                                 *(number(*found[merit]) for merit, _ in PANELS)])
     print(figures.markdown(["T/T_mct", "model", "states", "R²", "RMSE", "R² A", "R² B", "RMSE A", "Δlog τ A"], rows,
                            left=(0, 1)))
     figures.save(figure, out)

@@ -1,8 +1,13 @@
-"""What the scripts on the networks of liquids share: bins in T/T_mct, figures of merit in them, panels, insets."""
+"""What the scripts on the networks of liquids share: controls, bins in T/T_mct, figures of merit in them, panels.
+
+Controls are shown less than a model, to tell what S(k) adds: the nearest state, S(k) zeroed (interpolation in T, ρ and
+the potential), S(k) of another state, and S(k) alone. All of them that a folder of trials holds are in every table and
+figure. Glasses are no liquids in equilibrium: they have rows and marks of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +25,7 @@ Repeats = dict[int, list[Prediction]]  # predictions by repeat
 PANELS = (("r2", "$R^2$"), ("rmse", "RMSE of $F$"), ("r2_A", "$R^2$ of $F/F(0)$, A"), ("r2_B", "$R^2$ of $F/F(0)$, B"),
           ("rmse_A", "RMSE of $F/F(0)$, A"), ("log_tau_A", r"$|\Delta\log_{10}\tau_\alpha|$, A"))  # fmt: skip
 TRANSFER_PANELS = tuple(panel for panel in PANELS if panel[0] in ("r2", "rmse", "r2_B", "log_tau_A"))
+ORDER = ("mlp", "gp", "gp/mct", "mlp/mct", "monotone", "monotone/mct", "ridge")
 LEAST_R2 = -0.5  # of an axis: below, a model is useless
 
 
@@ -32,17 +38,47 @@ def load(folder: str, transfers: Sequence[str] = ()) -> dict[str, dict[str, Repe
     return found
 
 
-def chosen(found: dict[str, Repeats], wanted: Sequence[str]) -> list[str]:
-    """Those of the wanted models that were tried."""
-    models = [name for name in wanted if name in found]
-    if not models:
+def without_structure(name: str) -> bool:
+    """Is it a control that is not shown the S(k) of the state?"""
+    model, _, inputs = name.partition("/")
+    return model == "nearest" or inputs in ("zeroed", "permuted")
+
+
+def control(name: str) -> bool:
+    """Is it a control, no model to be used?"""
+    return without_structure(name) or name.endswith("/structure")
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Models, then controls, each in the same order everywhere."""
+    known = (*ORDER, *LABELS)
+    return sorted(names, key=lambda name: (control(name), known.index(name) if name in known else len(known), name))
+
+
+def chosen(found: Iterable[str], wanted: Sequence[str] = ()) -> list[str]:
+    """The wanted ones (all, if empty) of the models that were tried, and all controls."""
+    found = list(found)
+    if wanted and not any(name in found for name in wanted):
         raise AnalysisError(f"none of {', '.join(wanted)} was tried; found {', '.join(found)}")
-    return models
+    return ordered(name for name in found if control(name) or not wanted or name in wanted)
 
 
 def title(name: str) -> str:
     """A model for people."""
-    return LABELS.get(name, name)
+    return LABELS.get(name, name) + (" (control)" if control(name) else "")
+
+
+def style(name: str, names: Sequence[str]) -> dict[str, Any]:
+    """Line of a model among others: coloured; a control is thin and grey."""
+    if not control(name):
+        return {"color": f"C{[one for one in names if not control(one)].index(name)}", "lw": 1.2, "zorder": 3}
+    place = [one for one in names if control(one)].index(name)
+    return {"color": ("0.35", "0.6")[place % 2], "lw": 0.7, "ls": ("-", "--", ":", "-.")[place // 2 % 4]}
+
+
+def only(repeats: Repeats, glass: bool) -> Repeats:
+    """The glasses alone, or the liquids in equilibrium."""
+    return {repeat: [one for one in found if bool(one.glass) == glass] for repeat, found in repeats.items()}
 
 
 def inside(found: Sequence[Prediction], low: float, high: float) -> list[Prediction]:
@@ -74,10 +110,19 @@ def curve(repeats: Repeats, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return np.array(x), np.array(y), np.array(e)
 
 
-def draw(axes: Any, x: np.ndarray, y: np.ndarray, e: np.ndarray, name: str, **style: Any) -> None:
-    """A curve with error bars; R² is cut off below."""
+def draw(axes: Any, repeats: Repeats, name: str, **line: Any) -> None:
+    """A figure of merit against T/T_mct with error bars: liquids as a line, glasses as open squares. R² is cut off."""
+    for glass in (False, True):
+        x, y, e = curve(only(repeats, glass), name)
+        points(axes, x, y, e, name, **(line | {"ls": "none", "label": None} if glass else line), glass=glass)
+
+
+def points(axes: Any, x: np.ndarray, y: np.ndarray, e: np.ndarray, name: str, *, glass: bool = False,
+           **line: Any) -> None:
+    """Values with error bars."""
     shown = np.maximum(y, LEAST_R2) if name.startswith("r2") else y
-    axes.errorbar(x, shown, np.nan_to_num(e), marker="o", ms=3, capsize=2, **style)
+    mark = {"marker": "s", "mfc": "none"} if glass else {"marker": "o"}
+    axes.errorbar(x, shown, np.nan_to_num(e), ms=3, capsize=2, **mark, **line)
 
 
 def dress(axes: Any, name: str, label: str) -> None:

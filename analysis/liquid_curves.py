@@ -6,8 +6,9 @@
 
 Points: simulation. Lines with bands: predictions for states that the model had not seen (transfer `states`, first
 repeat). Dotted: mode-coupling theory of the same structure on the networks' grid, Newtonian, no free parameter; it is
-computed once and kept in the folder (about a second a state). One panel a potential and species. The table gives R²
-and RMSE of each state shown, for the model and for the theory.
+computed once and kept in the folder (about a second a state). Thin grey lines: the controls that the folder holds. One
+panel a potential and species. The table gives R² and RMSE of each state shown, for the model, the theory and each
+control; glasses are marked.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import figures
 import numpy as np
-from liquid_bins import chosen, load, title
+from liquid_bins import Repeats, chosen, control, load, title
 
 from hpctools.liquids.library import Library
 from hpctools.liquids.network import metrics, theory
@@ -53,7 +54,8 @@ def main() -> None:
     given = parser.parse_args()
     out = figures.check_output(given.out)
     trials = load(given.folder, ["states"])["states"]
-    name = chosen(trials, [given.model])[0]
+    name = given.model
+    controls = [other for other in chosen(trials, [name]) if control(other) and other != name]
     found = [one for one in min(trials[name].items())[1] if one.density == given.density]
     potentials = sorted({one.potential for one in found})
     if not found:
@@ -71,31 +73,42 @@ def main() -> None:
                 raise figures.AnalysisError("the trials are of other records than --data; give the folders of both")
             line = theory.lines([sample], cache)[0]
             colour = plt.get_cmap("coolwarm")(1 - k / max(given.states - 1, 1))
-            rows.append(draw(row, one, sample, line, colour))
+            rivals = {other: rival for other in controls if (rival := of_state(trials[other], one)) is not None}
+            rows += draw(row, one, sample, line, colour, title(name), rivals)
         for axis, species in zip(row, "AB"):
             axis.set(xscale="log", ylabel=rf"$F_s^{{{species}{species}}}(k_p,t)$", title=f"{potential}, {species}")
         row[0].legend(title=r"$T/T_\mathrm{mct}$")
     for axis in axes[-1]:
         axis.set_xlabel(r"$t$ / $\tau_\mathrm{LJ}$")
-    figure.suptitle(f"{title(name)}, ρ = {given.density:g}; dotted: mode-coupling theory", fontsize=10)
-    print(figures.markdown(["state", "T/T_mct", "R²", "RMSE", "R² of MCT", "RMSE of MCT"], rows))
+    figure.suptitle(f"{title(name)}, ρ = {given.density:g}; dotted: mode-coupling theory; grey: controls", fontsize=10)
+    print(figures.markdown(["state", "model", "T/T_mct", "R²", "RMSE"], rows, left=(0, 1)))
     figures.save(figure, out)
 
 
-def draw(row: Any, one: Prediction, sample: Sample, line: Any, colour: Any) -> list[str]:
-    """Points, line, band and theory of a state; the row of the table."""
+def of_state(repeats: Repeats, one: Prediction) -> Prediction | None:
+    """What another model says of the same record."""
+    return next((other for other in min(repeats.items())[1] if other.potential == one.potential
+                 and len(other.times) == len(one.times) and np.array_equal(other.truth, one.truth)), None)
+
+
+def draw(row: Any, one: Prediction, sample: Sample, line: Any, colour: Any, model: str,
+         controls: dict[str, Prediction]) -> list[list[str]]:
+    """Points, line, band, theory and controls of a state; its rows of the table."""
     times = theory.TIMES / reduced(sample.state)
     by_theory = np.stack([np.interp(np.log(one.times), np.log(times), line[:, a]) for a in range(2)], axis=1)
     for a, axis in enumerate(row):
         if np.isfinite(one.z):
             axis.fill_between(one.times, one.low[:, a], one.high[:, a], color=colour, alpha=0.18, lw=0)
-        axis.plot(one.times, one.F[:, a], color=colour, label=f"{one.relative:.2f}")
+        for other in controls.values():
+            axis.plot(other.times, other.F[:, a], color="0.6", lw=0.4, zorder=1)
+        axis.plot(one.times, one.F[:, a], color=colour, label=f"{one.relative:.2f}{' (glass)' * bool(one.glass)}")
         axis.plot(one.times, one.truth[:, a], ".", color=colour, ms=3.5)
         axis.plot(one.times, by_theory[:, a] * one.initial[a], ":", color=colour, lw=1)
-    compared = [(one.truth, one.F), (one.truth, by_theory * one.initial)]
-    numbers = [f"{value:.4f}" for truth, F in compared
-               for value in (metrics.r_squared(truth, F), np.sqrt(np.mean((truth - F) ** 2)))]
-    return [sample.state.name, f"{one.relative:.2f}", *numbers]
+    compared = {model: one.F, "mode-coupling theory": by_theory * one.initial,
+                **{title(other): prediction.F for other, prediction in controls.items()}}
+    state = sample.state.name + ", glass" * bool(one.glass)
+    return [[state, words, f"{one.relative:.2f}", f"{metrics.r_squared(one.truth, F):.4f}",
+             f"{np.sqrt(np.mean((one.truth - F) ** 2)):.4f}"] for words, F in compared.items()]
 
 
 if __name__ == "__main__":

@@ -1,158 +1,236 @@
 """All models and all controls in one table over three kinds of transfer, and the goals that are met.
 
     python -m hpctools.liquids trials --out results/liquid_trials --workers 2
-    python analysis/liquid_judgement.py results/liquid_trials --out results/liquid_judgement.csv
+    python analysis/liquid_judgement.py results/liquid_trials --out results/liquid_judgement.csv --missed results
 
 Columns: R² and RMSE of F with the mean of the truth; R² and RMSE of F/F(0) of each species; mean |Δ log₁₀ τ_α| (the
 least it can be where the prediction does not relax); share of the points within the 90 % band, mean over states. Each
-with its standard error over splits and seeds. Rows of held-out states: T > T_mct, and below. Rows of LJ and WCA: bins
-in T/T_mct of the tested potential from 0.3 to 1. The controls are the nearest state, interpolation in T, ρ and the
-potential without S(k), and the network with S(k) zeroed, alone, and permuted between states.
+with its standard error over splits and seeds. Rows: liquids above and below T_mct (or T_0, or by bins in T/T_mct of the
+tested potential), and glasses by themselves. The controls are the nearest state, interpolation in T, ρ and the
+potential without S(k), and models with S(k) zeroed, alone, and permuted between states.
 
-The goals are judged below the table; one that the library cannot judge yet is named with the states that it lacks.
---figure draws those that are missed: |error of F/F(0)| of A over the reduced time, which shows what limits them.
+The goals are judged below the table, on liquids in equilibrium: met, missed, or open where too little was tested to
+say, with the reason. A model beats the controls if it is better than the best of those without the S(k) of the state,
+by more than the errors. --missed draws each goal that is missed and what limits it, see liquid_limits.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import figures
 import numpy as np
-from liquid_bins import BINS, Repeats, inside, load, merits, number, title
+from liquid_bins import BINS, Repeats, control, load, merits, number, only, ordered, title, without_structure
 
 from hpctools.liquids.network import metrics
 
 COLUMNS = metrics.NAMES
-CONTROLS = ("nearest", "gp/zeroed", "mlp/zeroed", "mlp/structure", "mlp/permuted", "gp/permuted")
-INTERPOLATION = ("nearest", "gp/zeroed", "mlp/zeroed")  # without S(k)
 COVERED = (0.80, 0.97)
-FEWEST = 10  # states tested on; from fewer no goal is judged
+FEWEST = 10  # states held out; from fewer no goal is judged
+FEWEST_TRANSFER = 5  # of a range of a transfer: the complete library has at most ten at 0.5 … 0.6 T_mct
 HALF = (0.45, 0.62)  # 0.5 … 0.6 T_mct
+COLDEST, STEP = 0.55, 0.01  # of the goal for τ_α, and how near to it a state must be
+Found = dict[str, dict[str, Repeats]]
 
 
-def sections(found: dict[str, dict[str, Repeats]]) -> list[tuple[str, str, float, float]]:
-    """Transfer, words, and range in T/T_mct of the parts of the table."""
-    out = []
-    for transfer in sorted(found, key=lambda name: (name != "states", name)):
-        if transfer == "states":
-            out += [(transfer, "states held out, T > T_mct", 1.0 + 1e-9, np.inf),
-                    (transfer, "states held out, T ≤ T_mct", 0.0, 1.0 + 1e-9)]
-        elif transfer.startswith("T0="):
-            out.append((transfer, f"T < T_0 = {transfer[3:]} T_mct", 0.0, float(transfer[3:]) - 1e-9))
-        else:
-            words = f"{transfer} → {'WCA' if transfer == 'LJ' else 'LJ'}"
-            out.append((transfer, f"{words}, all", 0.0, np.inf))
-            out += [(transfer, f"{words}, {low:g} … {high:g}", low, high)
-                    for low, high in BINS if high <= 1.1]
-    return out
+@dataclass(frozen=True)
+class Range:
+    """Part of a transfer's test states."""
+
+    words: str
+    low: float
+    high: float
+    glass: bool = False
+
+    def of(self, repeats: Repeats) -> Repeats:
+        """Those predictions that lie in it."""
+        return {repeat: [one for one in found if self.low <= one.relative < self.high]
+                for repeat, found in only(repeats, self.glass).items()}
 
 
-def judged(good: bool, states: float) -> str:
-    """Met, missed, or open where there are too few states."""
-    return f"open ({states:.0f} states)" if states < FEWEST else "met" if good else "missed"
+@dataclass(frozen=True)
+class Goal:
+    """A goal, its verdict (met, missed, open), why, and what it was judged on. name: for files."""
+
+    name: str
+    words: str
+    verdict: str
+    found: str
+    transfer: str = ""
+    model: str = ""
+    range: Range | None = None
 
 
-def goals(found: dict[str, dict[str, Repeats]]) -> list[tuple[str, str, str]]:
-    """Goal, met, missed or open, and what was found."""
-    out = []
-    held = found.get("states", {})
-    warm = {name: merits(repeats, 1.0 + 1e-9) for name, repeats in held.items()}
-    warm = {name: row for name, row in warm.items() if row["states"][0] > 0}
-    rivals = {name: row for name, row in warm.items() if name not in CONTROLS}
-    without = {name: row for name, row in warm.items() if name in INTERPOLATION}
-    goal = "R² ≥ 0.99 for T > T_mct on held-out states, better than without S(k)"
-    if rivals and without:
-        best, control = (max(rows, key=lambda name: rows[name]["r2"][0]) for rows in (rivals, without))
-        (r2, e), (c, f) = rivals[best]["r2"], without[control]["r2"]
-        beats = r2 - c > np.hypot(np.nan_to_num(e), np.nan_to_num(f))
-        text = f"{title(best)} {r2:.4f} ± {e:.4f}, {title(control)} {c:.4f} ± {f:.4f}"
-        out.append((goal, judged(r2 >= 0.99 and beats, warm[best]["states"][0]), text))
-    else:
-        out.append((goal, "open", "no trials with and without S(k) at T > T_mct"))
-    for trained in ("LJ", "WCA"):
-        words = f"{trained} → {'WCA' if trained == 'LJ' else 'LJ'}"
-        rows = {name: merits(repeats, *HALF) for name, repeats in found.get(trained, {}).items()}
-        rows = {name: row for name, row in rows.items() if row["states"][0] > 0 and name not in CONTROLS}
-        goal = f"{words}: R² ≥ 0.9 at 0.5 … 0.6 T_mct"
-        if rows:
-            best = max(rows, key=lambda name: rows[name]["r2"][0])
-            value, error = rows[best]["r2"]
-            out.append((goal, "met" if value >= 0.9 else "missed", f"{title(best)} {value:.3f} ± {error:.3f}"))
-        else:
-            out.append((goal, "open", "the library has no such states of the tested potential"))
-        goal = f"{words}: |Δ log₁₀ τ_α| ≤ 0.3 down to 0.55 T_mct"
-        worst: dict[str, tuple[float, str]] = {}
-        coldest = min((one.relative for repeats in found.get(trained, {}).values() for part in repeats.values()
-                       for one in part), default=np.inf)
-        for name, repeats in found.get(trained, {}).items():
-            bins = [(low, high, merits(repeats, max(low, 0.54), high)) for low, high in BINS[2:]]
-            known = [(float(np.nanmax([row["log_tau_A"][0], row["log_tau_B"][0], 0.0])), f"{low:g} … {high:g}")
-                     for low, high, row in bins if row["states"][0] > 0]
-            if known and name not in CONTROLS:
-                worst[name] = max(known)
-        if worst and coldest <= 0.56:
-            best = min(worst, key=lambda name: worst[name][0])
-            out.append((goal, "met" if worst[best][0] <= 0.3 else "missed",
-                        f"{title(best)}: {worst[best][0]:.2f} at worst, at {worst[best][1]} T_mct"))
-        elif worst:
-            best = min(worst, key=lambda name: worst[name][0])
-            out.append((goal, "open", f"coldest state {coldest:.2f} T_mct; so far {title(best)}: {worst[best][0]:.2f} "
-                        f"at worst, at {worst[best][1]} T_mct"))
-        else:
-            out.append((goal, "open", "no trials"))
-    for name, repeats in held.items():
-        value, error = merits(repeats)["coverage"]
-        if np.isfinite(value) and name not in CONTROLS:
-            good = COVERED[0] <= value <= COVERED[1]
-            states = merits(repeats)["states"][0]
-            out.append((f"90 % band of {title(name)} covers 80-97 %, by state", judged(good, states),
-                        f"{value:.3f} ± {error:.3f}"))
-    return out
+def ranges(transfer: str) -> list[Range]:
+    """Liquids on both sides of T_mct, or of the coldest temperature trained on, and glasses."""
+    t, words = (float(transfer[3:]), "T_0") if transfer.startswith("T0=") else (1.0, "T_mct")
+    edge = t - 1e-9 if words == "T_0" else t + 1e-9
+    return [Range(f"liquids, T {'≥' if words == 'T_0' else '>'} {words}", edge, np.inf),
+            Range(f"liquids, T {'<' if words == 'T_0' else '≤'} {words}", 0.0, edge),
+            Range("glasses", 0.0, np.inf, True)]
 
 
-def draw_errors(found: dict[str, dict[str, Repeats]], out: Path) -> None:
-    """|error of F/F(0)| of A over t for the best model of each transfer, a line a state, coloured by T/T_mct."""
-    plt = figures.pyplot()
-    names = [transfer for transfer in sorted(found) if any(label not in CONTROLS for label in found[transfer])]
-    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3), squeeze=False, layout="constrained",
-                                sharey=True)
-    colours = plt.get_cmap("coolwarm")
-    for axis, transfer in zip(axes[0], names):
-        models = {label: repeats for label, repeats in found[transfer].items() if label not in CONTROLS}
-        best = min(models, key=lambda label: merits(models[label])["rmse_A"][0])
-        for one in inside(min(models[best].items())[1], 0.0, np.inf):
-            error = np.abs(one.F - one.truth)[:, 0] / one.initial[0]
-            axis.plot(one.times, error, color=colours(float(np.clip(0.5 + 0.7 * np.log(one.relative), 0, 1))), lw=0.8)
-        axis.set(xscale="log", xlabel=r"$t$ / $\tau_\mathrm{LJ}$", title=f"{transfer}: {title(best)}")
-    axes[0, 0].set_ylabel("|error of $F/F(0)$|, A")
-    figures.save(figure, out)
+def words_of(transfer: str) -> str:
+    """A transfer for people."""
+    if transfer == "states":
+        return "states held out"
+    if transfer.startswith("T0="):
+        return f"T_0 = {transfer[3:]} T_mct"
+    return f"{transfer} → {'WCA' if transfer == 'LJ' else 'LJ'}"
+
+
+def transfers(found: Found) -> list[str]:
+    """Held-out states first."""
+    return sorted(found, key=lambda name: (name != "states", name))
+
+
+def sections(found: Found) -> Iterator[tuple[str, Range]]:
+    """Transfer and range of the parts of the table."""
+    for transfer in transfers(found):
+        parts = ranges(transfer)
+        if transfer in ("LJ", "WCA"):
+            cold = [Range(f"liquids, {low:g} … {high:g}", low, high) for low, high in BINS if high <= 1.1]
+            parts = [Range("all liquids", 0.0, np.inf), *cold, parts[-1]]
+        yield from ((transfer, part) for part in parts)
+
+
+def verdict(good: bool, states: float, fewest: int, repeats: int, *lacking: str) -> str:
+    """Met or missed; open, with the reason, where the trials do not tell."""
+    reasons = [*lacking]
+    if states < fewest:
+        reasons.append(f"{states:.0f} states, {fewest} needed")
+    if repeats < 2:
+        reasons.append("one repeat: its error is not known")
+    found = "met" if good else "missed"
+    return f"open, so far {found} ({'; '.join(reasons)})" if reasons else found
+
+
+def best_of(rows: dict[str, Repeats], column: str) -> tuple[str, float, float, float]:
+    """Model with the largest value, the value, its error, and the number of states."""
+    found = {name: merits(repeats) for name, repeats in rows.items()}
+    name = max(found, key=lambda one: np.nan_to_num(found[one][column][0], nan=-np.inf))
+    return name, *found[name][column], found[name]["states"][0]
+
+
+def tested(models: dict[str, Repeats], part: Range) -> dict[str, Repeats]:
+    """Predictions within a range of the models that have some."""
+    found = {name: part.of(repeats) for name, repeats in models.items()}
+    return {name: repeats for name, repeats in found.items() if any(repeats.values())}
+
+
+def accuracy_goal(found: Found) -> Goal:
+    """R² above T_mct, beside the best of the controls that are not shown the S(k) of the state."""
+    words = "R² ≥ 0.99 for T > T_mct on held-out states, better than without S(k)"
+    part = ranges("states")[0]
+    rows = tested(found.get("states", {}), part)
+    models = {name: one for name, one in rows.items() if not control(name)}
+    bars = {name: one for name, one in rows.items() if without_structure(name)}
+    if not models or not bars:
+        return Goal("r2", words, "open (no trials with and without S(k))", "")
+    name, r2, error, states = best_of(models, "r2")
+    bar, value, its_error, _ = best_of(bars, "r2")
+    beats = r2 - value > np.hypot(error, its_error)
+    text = f"{title(name)} {number(r2, error, 4)}, best control: {title(bar)} {number(value, its_error, 4)}"
+    repeats = min(len(models[name]), len(bars[bar]))
+    return Goal("r2", words, verdict(r2 >= 0.99 and beats, states, FEWEST, repeats), text, "states", name, part)
+
+
+def half_goal(found: Found, trained: str) -> Goal:
+    """R² around half of T_mct of the other potential."""
+    words = f"{words_of(trained)}: R² ≥ 0.9 at 0.5 … 0.6 T_mct"
+    part = Range("liquids", *HALF)
+    rows = {name: one for name, one in tested(found.get(trained, {}), part).items() if not control(name)}
+    if not rows:
+        return Goal(f"r2_{trained}", words, "open (no liquids there)", "")
+    name, r2, error, states = best_of(rows, "r2")
+    return Goal(f"r2_{trained}", words, verdict(r2 >= 0.9, states, FEWEST_TRANSFER, len(rows[name])),
+                f"{title(name)} {number(r2, error)}", trained, name, part)
+
+
+def known(repeats: Repeats) -> Repeats:
+    """Those whose true τ_α is known for both species."""
+    return {repeat: [one for one in found if np.isfinite(one.tau).all()] for repeat, found in repeats.items()}
+
+
+def tau_goal(found: Found, trained: str) -> Goal:
+    """|Δ log₁₀ τ_α| of both species in all bins down to 0.55 T_mct of the other potential."""
+    words = f"{words_of(trained)}: |Δ log₁₀ τ_α| ≤ 0.3 down to {COLDEST:g} T_mct"
+    part = Range("liquids", COLDEST - STEP, np.inf)
+    rows = {name: known(one) for name, one in tested(found.get(trained, {}), part).items() if not control(name)}
+    rows = {name: one for name, one in rows.items() if any(one.values())}
+    if not rows:
+        return Goal(f"tau_{trained}", words, "open (no liquids with a known τ_α)", "")
+    worst = {}
+    for name, repeats in rows.items():
+        bins = [(max(low, part.low), high) for low, high in BINS if high > part.low]
+        values = [(max(here["log_tau_A"][0], here["log_tau_B"][0]), low, high) for low, high in bins
+                  if (here := merits(repeats, low, high))["states"][0] > 0]
+        worst[name] = max(values)
+    name = min(worst, key=lambda one: worst[one][0])
+    repeats = rows[name]
+    coldest = min(one.relative for part_found in repeats.values() for one in part_found)
+    lacking = [f"coldest liquid at {coldest:.2f} T_mct"] if coldest > COLDEST + STEP else []
+    states = merits(repeats, 0.0, HALF[1])["states"][0]
+    value, low, high = worst[name]
+    text = f"{title(name)}: {value:.2f} at worst, at {low:g} … {high:g} T_mct"
+    return Goal(f"tau_{trained}", words, verdict(value <= 0.3, states, FEWEST_TRANSFER, len(repeats), *lacking), text,
+                trained, name, part)
+
+
+def coverage_goals(found: Found) -> Iterator[Goal]:
+    """Of each transfer and range, over all models that have a band."""
+    for transfer in transfers(found):
+        for k, part in enumerate(ranges(transfer)):
+            rows = {name: one for name, one in tested(found[transfer], part).items() if not control(name)}
+            values = {name: merits(rows[name])["coverage"] for name in ordered(rows)}
+            values = {name: value for name, value in values.items() if np.isfinite(value[0])}
+            if not values:
+                continue
+            good = [COVERED[0] <= value <= COVERED[1] for value, _ in values.values()]
+            worst = max(values, key=lambda name: abs(values[name][0] - np.mean(COVERED)))
+            states = merits(rows[worst])["states"][0]
+            fewest = FEWEST if transfer == "states" else FEWEST_TRANSFER
+            found_here = verdict(all(good), states, fewest, min(len(rows[name]) for name in values))
+            found_here = found_here.replace("missed", f"missed by {len(good) - sum(good)} of {len(good)} models")
+            text = ", ".join(f"{title(name)} {number(*value)}" for name, value in values.items())
+            slug = f"coverage_{transfer.replace('=', '')}_{('warm', 'cold', 'glasses')[k]}"
+            words = f"90 % bands cover {100 * COVERED[0]:g}-{100 * COVERED[1]:g} %, by state: {words_of(transfer)}, "
+            yield Goal(slug, words + part.words, found_here, text, transfer, worst, part)
+
+
+def goals(found: Found) -> list[Goal]:
+    """All goals."""
+    pairs = [goal(found, trained) for trained in ("LJ", "WCA") for goal in (half_goal, tau_goal)]
+    return [accuracy_goal(found), *pairs, *coverage_goals(found)]
 
 
 def main() -> None:
-    """Read the command line, print the tables, write CSV and figure."""
+    """Read the command line, print the tables, write CSV and figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="of `python -m hpctools.liquids trials`")
     parser.add_argument("--out", type=Path, help="CSV file of all rows")
-    parser.add_argument("--figure", help="figure of the errors, by suffix .png, .pdf or .svg")
     given = parser.parse_args()
     found = load(given.folder)
     rows, plain = [], []
-    for transfer, words, low, high in sections(found):
-        for name, repeats in found[transfer].items():
-            row = merits(repeats, low, high)
+    for transfer, part in sections(found):
+        words = f"{words_of(transfer)}, {part.words}"
+        for name in ordered(found[transfer]):
+            repeats = found[transfer][name]
+            row = merits(part.of(repeats))
             if not row["states"][0] > 0:
                 continue
-            control = " (control)" if name in CONTROLS else ""
-            rows.append([words, title(name) + control, f"{row['states'][0]:.0f}", f"{len(repeats)}",
+            rows.append([words, title(name), f"{row['states'][0]:.0f}", f"{len(repeats)}",
                          *(number(*row[column]) for column in COLUMNS)])
             plain.append([words, name, row["states"][0], len(repeats), *(x for c in COLUMNS for x in row[c])])
     print(figures.markdown(["transfer", "model", "states", "repeats", *(metrics.TITLES[c] for c in COLUMNS)], rows,
                            left=(0, 1)))
     print()
-    print(figures.markdown(["goal", "", "found"], goals(found), left=(0, 1, 2)))
+    judged = goals(found)
+    print(figures.markdown(["goal", "", "found"], [[g.words, g.verdict, g.found] for g in judged], left=(0, 1, 2)))
     if given.out:
         figures.make_folder(given.out)
         with open(given.out, "w", newline="", encoding="utf-8") as file:
@@ -161,8 +239,6 @@ def main() -> None:
             writer.writerow(["transfer", "model", "states", "repeats", *errors])
             writer.writerows(plain)
         print(f"table: {given.out}")
-    if given.figure:
-        draw_errors(found, figures.check_output(given.figure))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
     python -m hpctools.liquids trials --transfers temperature --out results/liquid_trials
     python analysis/liquid_temperature_transfer.py results/liquid_trials --out results/liquid_temperature_transfer.png
-    python analysis/liquid_temperature_transfer.py results/liquid_trials --models gp/mct gp/zeroed
+    python analysis/liquid_temperature_transfer.py results/liquid_trials --models gp/mct
 
 One row of panels a model, one curve a T_0, with a rhombus at the coldest bin trained on. Full lines: warm states left
 out of the training; dashed: colder than all of it. R² with the mean of the truth, also of B on F/F(0); error of
-log₁₀ τ_α of A, which is the least it can be where a prediction does not relax. Inset: a state of the coldest bin, by
-the lowest T_0. Error bars: standard errors over splits and seeds.
+log₁₀ τ_α of A, which is the least it can be where a prediction does not relax. Open squares: glasses. The controls
+always have rows. Inset: the coldest liquid by the lowest T_0. Error bars: standard errors over splits and seeds.
 """
 
 from __future__ import annotations
@@ -16,16 +16,14 @@ import argparse
 
 import figures
 import numpy as np
-from liquid_bins import TRANSFER_PANELS, chosen, curve, draw, dress, inset, inside, load, merits, number, title
-
-MODELS = ("mlp", "gp", "gp/mct", "gp/zeroed")
+from liquid_bins import TRANSFER_PANELS, chosen, curve, dress, inset, inside, load, merits, number, only, points, title
 
 
 def main() -> None:
     """Read the command line, print the table, write the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="of `python -m hpctools.liquids trials`")
-    parser.add_argument("--models", nargs="+", default=MODELS, help="MODEL or MODEL/INPUTS, those that were tried")
+    parser.add_argument("--models", nargs="+", default=(), help="MODEL or MODEL/INPUTS (default: all that were tried)")
     parser.add_argument("--out", default="liquid_temperature_transfer.png", help="figure: .png, .pdf or .svg")
     given = parser.parse_args()
     out = figures.check_output(given.out)
@@ -34,9 +32,9 @@ def main() -> None:
     if not limits:
         raise figures.AnalysisError(f"{given.folder}: no trials of transfer in temperature; the library needs states "
                                     "on both sides of a T_0, 3 at least above it")
-    names = chosen({name: {} for t0 in limits for name in found[f"T0={t0:g}"]}, given.models)
+    names = chosen({name for t0 in limits for name in found[f"T0={t0:g}"]}, given.models)
     plt = figures.pyplot()
-    figure, axes = plt.subplots(len(names), len(TRANSFER_PANELS), figsize=(12, 2.7 * len(names)), layout="constrained",
+    figure, axes = plt.subplots(len(names), len(TRANSFER_PANELS), figsize=(12, 2.4 * len(names)), layout="constrained",
                                 squeeze=False)
     rows = []
     for line, name in zip(axes, names):
@@ -45,26 +43,30 @@ def main() -> None:
             if not repeats:
                 continue
             for axis, (merit, words) in zip(line, TRANSFER_PANELS):
-                x, y, e = curve(repeats, merit)
+                x, y, e = curve(only(repeats, False), merit)
                 warm = x >= t0 - 1e-6
                 label = rf"$T_0$ = {t0:g} $T_\mathrm{{mct}}$"
-                draw(axis, x[warm], y[warm], e[warm], merit, color=f"C{k}", label=label, lw=1)
+                points(axis, x[warm], y[warm], e[warm], merit, color=f"C{k}", label=label, lw=1)
                 cold = ~warm
                 if warm.any():
                     cold[np.flatnonzero(warm)[0]] = True  # the dashed line begins where the full one ends
-                draw(axis, x[cold], y[cold], e[cold], merit, color=f"C{k}", ls="--", lw=1)
+                points(axis, x[cold], y[cold], e[cold], merit, color=f"C{k}", ls="--", lw=1)
+                points(axis, *curve(only(repeats, True), merit), merit, glass=True, color=f"C{k}", ls="none", lw=1)
                 axis.plot(t0, 1.0 if merit.startswith("r2") else 0.0, "D", color=f"C{k}", ms=5, clip_on=False)
                 dress(axis, merit, words)
-            for words, low, high in (("trained range", t0 - 1e-9, np.inf), ("0.8 T_0 … T_0", 0.8 * t0, t0 - 1e-9),
-                                     ("0.5 T_0 … 0.8 T_0", 0.5 * t0, 0.8 * t0)):
-                merit_of = merits(repeats, low, high)
+            for words, low, high, glass in (
+                ("trained range", t0 - 1e-9, np.inf, False), ("0.8 T_0 … T_0", 0.8 * t0, t0 - 1e-9, False),
+                ("0.5 T_0 … 0.8 T_0", 0.5 * t0, 0.8 * t0, False), ("glasses", 0.0, np.inf, True),
+            ):  # fmt: skip
+                merit_of = merits(only(repeats, glass), low, high)
                 if merit_of["states"][0] > 0:
                     rows.append([title(name), f"{t0:g}", words, f"{merit_of['states'][0]:.0f}",
                                  *(number(*merit_of[merit]) for merit, _ in TRANSFER_PANELS),
                                  f"{merit_of['coverage'][0]:.2f}"])
-        first = [one for part in found[f"T0={limits[0]:g}"].get(name, {}).values() for one in part]
-        if first:
-            inset(line[0], inside(first, 0.0, min(one.relative for one in first) + 0.05), (0.5, 0.15, 0.42, 0.36))
+        first = only(found[f"T0={limits[0]:g}"].get(name, {}), False)
+        liquids = [one for part in first.values() for one in part]
+        if liquids:
+            inset(line[0], inside(liquids, 0.0, min(one.relative for one in liquids) + 0.05), (0.5, 0.15, 0.42, 0.36))
         line[0].set_title(title(name))
     axes[0, -1].legend(fontsize=7)
     print(figures.markdown(["model", "T_0", "range", "states", "R²", "RMSE", "R² B", "Δlog τ A", "coverage"], rows,

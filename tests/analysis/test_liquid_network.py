@@ -1,4 +1,5 @@
-"""The scripts that judge the networks of liquids, as a user runs them, on trials with the shipped records."""
+"""The scripts that judge the networks of liquids, as a user runs them, on trials with the shipped records; and the
+verdicts of the judgement on predictions with known errors."""
 
 import csv
 import re
@@ -6,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from hpctools.liquids.network.metrics import Prediction
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "hpctools/data/liquids/validation"
@@ -36,10 +40,11 @@ def is_picture(path):
 @pytest.mark.parametrize("script", PICTURES)
 def test_figures(trials, tmp_path, script):
     out = tmp_path / "figure.png"
-    done = python(f"analysis/{script}.py", trials, "--models", "ridge", "gp/zeroed", "--out", out)
+    done = python(f"analysis/{script}.py", trials, "--models", "ridge", "--out", out)
     assert done.returncode == 0, done.stderr
     assert is_picture(out)
     assert "| ridge" in done.stdout.replace("|  ", "| ") and "interpolation in T" in done.stdout
+    assert "nearest state (control)" in done.stdout  # controls are there, whatever is asked for
 
 
 def test_curves_with_lines_of_the_theory(trials, tmp_path):
@@ -48,20 +53,23 @@ def test_curves_with_lines_of_the_theory(trials, tmp_path):
     assert done.returncode == 0, done.stderr
     assert is_picture(tmp_path / "curves.png")
     rows = [line.split("|") for line in done.stdout.splitlines() if line.startswith("| LJ") or line.startswith("| WCA")]
-    assert len(rows) == 4
+    found = {(row[1].strip(), row[2].strip()): float(row[4]) for row in rows}
+    states = {state for state, _ in found}
+    assert len(states) == 4
     # at these temperatures the theory is slower than the liquid, so the model is nearer to it
-    assert all(float(row[3]) > float(row[5]) for row in rows)
+    assert all(found[state, "ridge"] > found[state, "mode-coupling theory"] for state in states)
+    for control in ("nearest state (control)", "interpolation in T, ρ, potential (control)"):
+        assert all((state, control) in found for state in states)
 
 
 def test_judgement(trials, tmp_path):
-    done = python("analysis/liquid_judgement.py", trials, "--out", tmp_path / "t.csv", "--figure", tmp_path / "t.png")
+    done = python("analysis/liquid_judgement.py", trials, "--out", tmp_path / "t.csv")
     assert done.returncode == 0, done.stderr
-    assert is_picture(tmp_path / "t.png")
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {"ridge", "gp/zeroed", "nearest"} == {row["model"] for row in rows}
-    assert {"LJ → WCA, all", "states held out, T > T_mct"} <= {row["transfer"] for row in rows}
-    held = {row["model"]: row for row in rows if row["transfer"] == "states held out, T > T_mct"}
+    assert {"LJ → WCA, all liquids", "states held out, liquids, T > T_mct"} <= {row["transfer"] for row in rows}
+    held = {row["model"]: row for row in rows if row["transfer"] == "states held out, liquids, T > T_mct"}
     assert float(held["ridge"]["r2"]) > float(held["nearest"]["r2"]) > 0
     assert re.search(r"R² ≥ 0.99 .*\| (met|missed|open)", done.stdout)
     assert "WCA → LJ: R² ≥ 0.9" in done.stdout
@@ -71,3 +79,102 @@ def test_mistakes_get_one_line(tmp_path, trials):
     for words, expected in (((tmp_path,), "no trials"), ((trials, "--models", "mlp"), "none of mlp was tried")):
         done = python("analysis/liquid_accuracy.py", *words, "--out", tmp_path / "a.png")
         assert done.returncode == 2 and expected in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def judgement(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    import liquid_judgement
+
+    return liquid_judgement
+
+
+def prediction(relative, error=0.0, *, shift=1.0, glass=False, tau=(1.0, 0.5), potential="WCA", covered=0.9):
+    """exp(-t/τ) of A and a fifth of it of B; predicted with a constant error and relaxation times off by `shift`."""
+    t = np.geomspace(0.01, 20, 40)
+    taus = np.where(np.isfinite(tau), tau, 1e3)
+    truth = np.exp(-t[:, None] / taus) * [2.0, 0.4]
+    F = np.exp(-t[:, None] / (shift * taus)) * [2.0, 0.4] + error
+    width = np.where(np.arange(40)[:, None] < covered * 40, 10.0, -10.0)
+    return Prediction(potential, 1.2, relative, relative, glass, t, truth, F, truth - width, truth + width,
+                      np.array([2.0, 0.4]), np.array(tau), shift * taus, 1.0)
+
+
+def repeats(make, number=2):
+    return {seed: make(seed) for seed in range(number)}
+
+
+def cold(shift=1.0, number=6, lowest=0.55, **further):
+    return [prediction(x, shift=shift, **further) for x in np.linspace(lowest, 0.6, number)]
+
+
+GLASS = dict(glass=True, tau=(np.nan, np.nan))
+
+
+def verdicts(judgement, found):
+    return {goal.name: goal for goal in judgement.goals(found)}
+
+
+def test_glasses_do_not_stand_for_cold_liquids(judgement):
+    """The coldest liquid counts, and its τ_α must be known."""
+    def found(*more, **further):
+        return {"LJ": {"gp": repeats(lambda seed: [*cold(1.1, **further), prediction(0.7), *more])}}
+
+    assert verdicts(judgement, found())["tau_LJ"].verdict == "met"
+    assert verdicts(judgement, found())["r2_LJ"].verdict == "met"
+    warm = verdicts(judgement, found(prediction(0.3, **GLASS), lowest=0.6))["tau_LJ"].verdict
+    assert warm.startswith("open") and "coldest liquid at 0.60" in warm
+    unknown = verdicts(judgement, found(tau=(np.nan, np.nan)))["tau_LJ"].verdict
+    assert unknown.startswith("open") and "coldest liquid at 0.70" in unknown  # not an error of 0
+    assert "no liquids with a known" in verdicts(judgement, {"LJ": {"gp": repeats(lambda seed: cold(**GLASS))}})[
+        "tau_LJ"].verdict  # fmt: skip
+    far = {"LJ": {"gp": repeats(lambda seed: cold(3.0))}}
+    assert verdicts(judgement, far)["tau_LJ"].verdict == "missed"
+
+
+def test_one_state_or_one_repeat_decides_nothing(judgement):
+    few = verdicts(judgement, {"LJ": {"gp": repeats(lambda seed: cold(number=1))}})["r2_LJ"].verdict
+    assert few.startswith("open") and "1 states, 5 needed" in few
+    once = verdicts(judgement, {"LJ": {"gp": repeats(lambda seed: cold(), 1)}})["r2_LJ"].verdict
+    assert once.startswith("open") and "one repeat" in once
+
+
+def held(errors, number=2, count=12):
+    """Trials on warm held-out states: models with a constant error each, slightly different in each repeat."""
+    return {"states": {name: repeats(lambda seed, error=error: [
+        prediction(1.5 + 0.1 * i, error * (1 + 0.01 * seed)) for i in range(count)], number)
+        for name, error in errors.items()}}
+
+
+def test_the_bar_is_the_best_control_without_the_structure(judgement):
+    """Permuted ones count; S(k) alone is no bar, and no model that could win."""
+    good = {"gp": 0.01, "gp/zeroed": 0.03, "nearest": 0.03, "gp/structure": 0.001}
+    goal = verdicts(judgement, held(good))["r2"]
+    assert goal.verdict == "met" and goal.model == "gp"
+    goal = verdicts(judgement, held(good | {"gp/permuted": 0.008}))["r2"]
+    assert goal.verdict == "missed" and "permuted" in goal.found
+    assert "one repeat" in verdicts(judgement, held(good, 1))["r2"].verdict  # a difference without an error
+    assert "4 states, 10 needed" in verdicts(judgement, held(good, count=4))["r2"].verdict
+
+
+def test_coverage_is_judged_by_range_and_transfer(judgement):
+    """Too wide above T_mct and too narrow below do not make a band that is right on average."""
+    def mixed(seed):
+        return ([prediction(1.2 + i, covered=1.0) for i in range(10)]
+                + [prediction(0.7 + 0.01 * i, covered=0.75) for i in range(10)]
+                + [prediction(0.3 + 0.01 * i, covered=0.1, **GLASS) for i in range(10)])
+
+    found = verdicts(judgement, {"states": {"gp": repeats(mixed)}, "WCA": {"gp": repeats(mixed)}})
+    for transfer in ("states", "WCA"):
+        for part, value in (("warm", "1.000"), ("cold", "0.750"), ("glasses", "0.100")):
+            goal = found[f"coverage_{transfer}_{part}"]
+            assert goal.verdict == "missed by 1 of 1 models" and value in goal.found
+    right = verdicts(judgement, {"LJ": {"gp": repeats(lambda seed: cold())}})
+    assert right["coverage_LJ_cold"].verdict == "met"
+
+
+def test_glasses_have_rows_of_their_own(judgement):
+    found = {"LJ": {"gp": repeats(lambda seed: [*cold(), prediction(0.3, error=1.0, **GLASS)])}}
+    rows = {part.words: judgement.merits(part.of(found["LJ"]["gp"])) for _, part in judgement.sections(found)}
+    assert rows["all liquids"]["rmse"][0] < 1e-9 and rows["glasses"]["rmse"][0] == pytest.approx(1.0)
+    assert rows["liquids, 0.25 … 0.35"]["states"][0] == 0
