@@ -73,6 +73,17 @@ def test_levels_and_back():
     np.testing.assert_allclose(curves.evaluate(x[None], t, STATE)[0], sample.f, atol=6e-3)
 
 
+def test_levels_in_plain_time():
+    """For models of the structure alone: the same curve at the same times, by a clock that knows no temperature."""
+    t = np.geomspace(1e-3, 300, 60)
+    s = curves.delayed(t, STATE)
+    sample = sample_of(0.4 * np.exp(-5 * s) + 0.6 * np.exp(-0.05 * s), t)
+    x, least = curves.levels_of(sample, "structure")
+    other = State("WCA", 1.8, 9.0, np.zeros((100, 3)))
+    np.testing.assert_allclose(curves.evaluate(x[None], t, other, "structure")[0], sample.f, atol=6e-3)
+    assert np.exp(least[0]) == pytest.approx(300 - curves.DELAY, rel=1e-4)
+
+
 def test_a_glass_has_no_late_levels():
     t = np.geomspace(1e-3, 100, 50)
     s = curves.delayed(t, STATE)
@@ -114,3 +125,4 @@ def test_relaxation_time_of_an_exponential():
     f = np.stack([np.exp(-t / 3), np.exp(-t / 1e4)], axis=1)
     found = curves.relaxation_time(t, f)
     assert found[0] == pytest.approx(3, rel=1e-3) and found[1] == np.inf
+    assert curves.relaxation_time(t, np.exp(-t / 1e-3)[:, None])[0] == 0  # before the first time

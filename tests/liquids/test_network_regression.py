@@ -126,6 +126,20 @@ def test_without_structure_a_model_does_not_see_it(samples):
     np.testing.assert_array_equal(model.predict(one.state, one.times), model.predict(other, one.times))
 
 
+@pytest.mark.parametrize("name", ["gp", "ridge", "monotone"])
+def test_the_structure_alone_does_not_know_its_temperature(samples, name):
+    """Nor its density: neither by the inputs nor by the unit of time."""
+    if name == "monotone":
+        pytest.importorskip("torch")
+    model = models.make(TrainJob(model=name, inputs="structure", monotone_layers=(16,), steps=3))
+    model.fit(samples, 0)
+    one = next(s for s in samples if s.state.key == ("LJ", 1.2, 1.0))
+    other = samples_module.replace(one.state, temperature=4.0, density=1.6, potential="WCA")
+    np.testing.assert_array_equal(model.predict(one.state, one.times), model.predict(other, one.times))
+    if name == "gp":  # and yet it has learned: this state is in its training set
+        assert np.abs(np.median(model.predict(one.state, one.times), axis=0) - one.F).max() < 0.15 * one.initial[0]
+
+
 def test_permuted_structures_are_those_of_other_states(samples):
     found = samples_module.permuted(samples, 1)
     given = {sample.state.key: sample.state.S for sample in samples}

@@ -13,6 +13,9 @@ errors (`fit_modes`; tests/liquids/test_network_curves.py). The curve's numbers 
 
 between which ln(-ln f) is a straight line in x: stretched exponentials are exact, and a shift of all x is a change of
 the relaxation time. They are not defined where a glass does not relax: `imputed` bounds them from below.
+
+A model that is shown S(k) alone (kind `structure` of inputs.py) must not be told T and ρ by its clock: its curves, and
+what it learns, are in plain time, t* = t/τ_LJ. The record itself is smoothed in reduced time whatever the kind.
 """
 
 from __future__ import annotations
@@ -32,20 +35,20 @@ SPECIES = 2
 COLUMNS = SPECIES * len(Y)
 
 
-def reduced(state: State) -> float:
-    """ρ^(1/3) √T: reduced time a τ_LJ."""
-    return float(state.density ** (1 / 3) * np.sqrt(state.temperature))
+def reduced(state: State, kind: str = "") -> float:
+    """ρ^(1/3) √T: reduced time a τ_LJ; 1 for models that must not know them, see inputs.py for the kinds."""
+    return 1.0 if kind == "structure" else float(state.density ** (1 / 3) * np.sqrt(state.temperature))
 
 
-def delayed(times: FloatArray, state: State) -> FloatArray:
+def delayed(times: FloatArray, state: State, kind: str = "") -> FloatArray:
     """s(t), also for an array of any shape."""
-    t = np.asarray(times, float) * reduced(state)
+    t = np.asarray(times, float) * reduced(state, kind)
     return np.asarray(t * t / (np.sqrt(t * t + DELAY**2) + DELAY))  # no cancellation at small t
 
 
-def time_of(s: FloatArray, state: State) -> FloatArray:
+def time_of(s: FloatArray, state: State, kind: str = "") -> FloatArray:
     """The t of a delayed time."""
-    return np.asarray(np.sqrt(s * s + 2 * DELAY * s) / reduced(state))
+    return np.asarray(np.sqrt(s * s + 2 * DELAY * s) / reduced(state, kind))
 
 
 def modes(s: FloatArray) -> FloatArray:
@@ -53,16 +56,16 @@ def modes(s: FloatArray) -> FloatArray:
     return np.asarray(np.exp(-np.asarray(s)[..., None] * RATES))
 
 
-def fit_modes(sample: Sample) -> FloatArray:
+def fit_modes(sample: Sample, kind: str = "") -> FloatArray:
     """(2, 56) amplitudes a_j of both species by non-negative least squares; their sum is 1."""
     from scipy.optimize import nnls
 
-    design = np.vstack([modes(delayed(sample.times, sample.state)), 1e3 * np.ones(len(RATES))])
+    design = np.vstack([modes(delayed(sample.times, sample.state, kind)), 1e3 * np.ones(len(RATES))])
     found = [nnls(design, np.append(sample.f[:, a], 1e3))[0] for a in range(SPECIES)]
     return np.array(found) / np.sum(found, axis=1, keepdims=True)
 
 
-def levels_of(sample: Sample) -> tuple[FloatArray, FloatArray]:
+def levels_of(sample: Sample, kind: str = "") -> tuple[FloatArray, FloatArray]:
     """x (120,) of A and B, NaN for levels below the end of the run, and the least they can be (120,)."""
     s_end = float(delayed(sample.times[-1:], sample.state)[0])
     s = np.geomspace(1e-4, 1.0001 * s_end, 4000)
@@ -72,7 +75,10 @@ def levels_of(sample: Sample) -> tuple[FloatArray, FloatArray]:
         y = np.log(-np.log(np.clip(f, 1e-12, 1 - 1e-12)))
         x = np.interp(Y, y, np.log(s))  # y ascends with s
         columns.append(np.where(Y <= y[-1], x, np.nan))
-    return np.concatenate(columns), np.full(COLUMNS, np.log(s_end))
+    found, least = np.concatenate(columns), np.full(COLUMNS, np.log(s_end))
+    if kind == "structure":
+        found, least = (np.log(delayed(time_of(np.exp(x), sample.state), sample.state, kind)) for x in (found, least))
+    return found, least
 
 
 def imputed(x: FloatArray, least: FloatArray, rank: int = 3, rounds: int = 100) -> FloatArray:
@@ -100,11 +106,11 @@ def ascending(x: FloatArray) -> FloatArray:
     return (np.maximum.accumulate(parts - steps, axis=-1) + steps).reshape(np.shape(x))
 
 
-def evaluate(x: FloatArray, times: FloatArray, state: State) -> FloatArray:
+def evaluate(x: FloatArray, times: FloatArray, state: State, kind: str = "") -> FloatArray:
     """f (draws, n, 2) at times (n,) in τ_LJ of curves x (draws, 120). It falls with t by construction; f(0) = 1."""
     parts = ascending(x).reshape(len(x), SPECIES, len(Y))
     with np.errstate(divide="ignore"):
-        at = np.log(delayed(times, state))
+        at = np.log(delayed(times, state, kind))
     out = np.empty((len(x), len(at), SPECIES))
     for i, draw in enumerate(parts):
         for a, nodes in enumerate(draw):
@@ -125,12 +131,13 @@ def _end_slopes(nodes: FloatArray, reach: int = 4) -> tuple[float, float]:
 
 
 def relaxation_time(times: FloatArray, f: FloatArray) -> FloatArray:
-    """(2,) first times at which f (n, 2) falls to 1/e, by a line in ln t; infinite where it does not."""
+    """(2,) first times at which f (n, 2) falls to 1/e, by a line in ln t; infinite where it does not, 0 where it has
+    before the first time."""
     found = []
     for a in range(f.shape[1]):
         below = np.flatnonzero(f[:, a] < np.exp(-1))
         if len(below) == 0 or below[0] == 0:
-            found.append(np.inf if len(below) == 0 else times[0])
+            found.append(np.inf if len(below) == 0 else 0.0)
             continue
         i = below[0]
         share = (f[i - 1, a] - np.exp(-1)) / (f[i - 1, a] - f[i, a])
@@ -138,7 +145,7 @@ def relaxation_time(times: FloatArray, f: FloatArray) -> FloatArray:
     return np.array(found)
 
 
-def table(samples: Sequence[Sample]) -> FloatArray:
+def table(samples: Sequence[Sample], kind: str = "") -> FloatArray:
     """(n, 120) curves of samples without gaps."""
-    rows = [levels_of(sample) for sample in samples]
+    rows = [levels_of(sample, kind) for sample in samples]
     return imputed(np.array([x for x, _ in rows]), np.array([least for _, least in rows]))

@@ -104,5 +104,5 @@ def over_repeats(repeats: Sequence[Mapping[str, float]]) -> dict[str, tuple[floa
 
 
 def relaxation(times: FloatArray, F: FloatArray, initial: FloatArray) -> FloatArray:
-    """(2,) τ_α of a predicted F (n, 2) on fine times; infinite where it does not relax."""
-    return curves.relaxation_time(times, F / initial)
+    """(2,) τ_α of a predicted F (n, 2) on fine times, the first of them at least; infinite where it does not relax."""
+    return np.maximum(curves.relaxation_time(times, F / initial), times[0])

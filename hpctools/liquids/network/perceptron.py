@@ -107,7 +107,7 @@ class Network:
             log_t = np.log10(np.concatenate(times))
         log_t = np.clip(log_t, *self.log_times)  # what was trained on: a network knows nothing beyond
         middle, half = np.mean(self.log_times), max(np.ptp(self.log_times) / 2, 1e-9)
-        s = np.concatenate([curves.delayed(t, state) for t, state in zip(times, states)])
+        s = np.concatenate([curves.delayed(t, state, self.kind) for t, state in zip(times, states)])
         rows = np.repeat(rows, lengths, axis=0)
         if self.kind == "mct" and self.name == "mlp":  # what the theory says at this time
             rows = np.hstack([rows, np.concatenate([
@@ -140,7 +140,7 @@ class Network:
         self.model = Monotone(n, self.job.monotone_layers)
         if samples:  # begins at the mean curve
             last: Any = self.model.body[-1]
-            mean = np.mean([curves.fit_modes(s) for s in samples], axis=0)
+            mean = np.mean([curves.fit_modes(s, self.kind) for s in samples], axis=0)
             start = [np.log([s.initial for s in samples]).mean(0), np.log(mean + 1e-4).ravel()]
             with torch.no_grad():
                 last.weight.mul_(0.1)

@@ -23,9 +23,9 @@ EXPLAINED = 1e-4  # of the variance, left out by the principal components
 MOST_STRUCTURE, MOST_CURVE = 8, 6  # principal components of the inputs S(k) and of the curves
 
 
-def targets(samples: Sequence[Sample]) -> FloatArray:
-    """(n, 122) x of both species, ln F(0)."""
-    return np.hstack([curves.table(samples), np.log([sample.initial for sample in samples])])
+def targets(samples: Sequence[Sample], kind: str = "") -> FloatArray:
+    """(n, 122) x of both species, ln F(0); kind: of inputs.KINDS, which decides on the unit of time."""
+    return np.hstack([curves.table(samples, kind), np.log([sample.initial for sample in samples])])
 
 
 class CurveModel:
@@ -38,7 +38,7 @@ class CurveModel:
 
     def fit(self, samples: Sequence[Sample], seed: int) -> None:
         """Learn from samples."""
-        self.fit_rows(logarithmic([s.state for s in samples], self.kind), targets(samples), seed)
+        self.fit_rows(logarithmic([s.state for s in samples], self.kind), targets(samples, self.kind), seed)
 
     def fit_rows(self, rows: FloatArray, wanted: FloatArray, seed: int) -> None:
         """Learn targets (n, 122) from inputs (n, inputs)."""
@@ -51,7 +51,7 @@ class CurveModel:
     def predict(self, state: State, times: FloatArray) -> FloatArray:
         """F (draws, n, 2) of a state at times (n,), which may hold 0."""
         found = self.draws(logarithmic([state], self.kind))[:, 0]
-        f = curves.evaluate(found[:, : curves.COLUMNS], np.asarray(times, float), state)
+        f = curves.evaluate(found[:, : curves.COLUMNS], np.asarray(times, float), state, self.kind)
         return np.asarray(f * np.exp(found[:, None, curves.COLUMNS :]))
 
     def arrays(self) -> dict[str, FloatArray]:
