@@ -21,11 +21,11 @@ import figures
 import numpy as np
 from liquid_bins import Repeats, chosen, control, load, title
 
-from hpctools.liquids.library import Library
 from hpctools.liquids.network import metrics, theory
 from hpctools.liquids.network.curves import reduced
 from hpctools.liquids.network.metrics import Prediction
-from hpctools.liquids.network.samples import Sample, usable
+from hpctools.liquids.network.samples import Sample
+from hpctools.liquids.network.samples import load as load_samples
 
 
 def same(sample: Sample, one: Prediction) -> bool:
@@ -60,7 +60,7 @@ def main() -> None:
     potentials = sorted({one.potential for one in found})
     if not found:
         raise figures.AnalysisError(f"{given.folder}: no state of density {given.density:g}")
-    samples = usable(Library.load(*given.data))
+    samples = load_samples(given.data)
     cache = theory.Cache(Path(given.folder) / "mct.npz")
     plt = figures.pyplot()
     figure, axes = plt.subplots(len(potentials), 2, figsize=(8.4, 3.1 * len(potentials)), squeeze=False,

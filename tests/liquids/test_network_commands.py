@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hpctools.liquids.__main__ import main
-from hpctools.liquids.network import metrics, theory, trials
+from hpctools.liquids.network import metrics, regression, theory, trials
 from hpctools.liquids.network.samples import State
 from hpctools.liquids.structure import PAPER_GRID
 
@@ -38,8 +38,8 @@ def write_csv(path, table):
 
 
 def predict(network, path, *further):
-    return main(["predict", "--structure", str(path), "--network", network, "--temperature", "1.0", "--density", "1.2",
-                 *map(str, further)])
+    return main(["predict", "--structure", str(path), "--network", network, "--potential", "LJ",
+                 "--temperature", "1.0", "--density", "1.2", *map(str, further)])
 
 
 def test_prediction_from_csv(network, table, samples, tmp_path, capsys):
@@ -84,6 +84,7 @@ def test_a_state_outside_is_a_warning_that_is_stored(network, table, tmp_path, c
     table["S_AA"][:30] *= 3
     path = write_csv(tmp_path / "S.csv", table)
     assert main(["predict", "--structure", path, "--network", network, "--temperature", "100", "--density", "0.9",
+                 "--potential", "LJ",
                  "--t-max", "1e9", "--out", str(tmp_path / "a"), "--no-figure"]) == 0
     text = capsys.readouterr().out
     found = json.loads((tmp_path / "a.json").read_text())["warnings"]
@@ -122,6 +123,134 @@ def test_wrong_files_get_one_line(network, table, tmp_path, capsys):
     with h5py.File(tmp_path / "S.h5", "w") as file:
         file["k"] = PAPER_GRID
     fails(capsys, 1, network, tmp_path / "S.h5", "lacks S_AA, S_AB, S_BB")
+    flat = np.tile([0.8, 0.0, 0.2], (100, 1)).T
+    fails(capsys, 1, network, changed(**dict(zip(("S_AA", "S_AB", "S_BB"), flat))), "no main peak")
+
+
+def test_broken_hdf5_gets_one_line(network, table, record_folder, tmp_path, capsys):
+    path = tmp_path / "S.h5"
+    path.write_bytes((record_folder / "LJ-rho1.2-T1-seed1.h5").read_bytes()[:20_000])
+    fails(capsys, 1, network, path, str(path), "broken HDF5 file", "again")
+    for column, words in (("group", "S_AA is a group"), (np.array([b"x"] * 100), "S_AA holds |S1")):
+        with h5py.File(path, "w") as file:
+            for name in table:
+                file[name] = table[name] if name != "S_AA" else 0.0
+            del file["S_AA"]
+            if column is not None and not isinstance(column, str):
+                file["S_AA"] = column
+            else:
+                file.create_group("S_AA")
+        fails(capsys, 1, network, path, str(path), words, "expected")
+
+
+def test_a_file_of_a_spreadsheet(network, table, tmp_path):
+    """It begins with a byte-order mark."""
+    path = write_csv(tmp_path / "S.csv", table)
+    text = (tmp_path / "S.csv").read_text().removeprefix("# from elsewhere\n")
+    (tmp_path / "S.csv").write_text(text, encoding="utf-8-sig")
+    assert predict(network, path, "--out", tmp_path / "a", "--no-figure") == 0
+
+
+def test_numbers_that_make_no_sense(network, table, record_folder, tmp_path, capsys):
+    path = write_csv(tmp_path / "S.csv", table)
+    for words, code, expected in (
+        (("--temperature", "inf"), 2, "--temperature inf; expected 0.001 … 1000"),
+        (("--density", "1e300"), 2, "--density 1e+300"), (("--temperature", "nan"), 2, "--temperature nan"),
+        (("--t-max", "inf"), 1, "times up to inf"), (("--t-max", "0"), 1, "times up to 0"),
+        (("--t-max", "1e300"), 1, "at most 1e+12"),
+    ):  # fmt: skip
+        assert predict(network, path, *words, "--out", tmp_path / "a", "--no-figure") == code
+        text = capsys.readouterr().err
+        assert expected in text and text.count("\n") == 1, text
+    assert not list(tmp_path.glob("a*"))
+    again = ["predict", "--structure", path, "--network", network, "--temperature", "1", "--density", "1.2"]
+    assert main(again) == 2
+    assert "give --potential" in capsys.readouterr().err
+    np.savez(tmp_path / "model.npz", x=1)
+    fails(capsys, 1, str(tmp_path / "model.npz"), path, "model.npz")
+
+
+def test_the_file_beside_the_model(network, table, tmp_path, capsys):
+    """A network's own weights are no model with a band."""
+    from hpctools import weights
+
+    stored = weights.load(network)
+    weights.save(tmp_path / "model.npz", weights.Weights({"x": np.zeros(1)}, stored.config, {}, {}))
+    fails(capsys, 1, str(tmp_path / "model.npz"), write_csv(tmp_path / "S.csv", table), "liquid.npz", "lacks")
+
+
+def test_options_that_contradict_a_record(network, record_folder, tmp_path, capsys):
+    record = record_folder / "WCA-rho1.2-T1-seed1.h5"
+    assert main(["predict", "--structure", str(record), "--network", network, "--temperature", "0.3", "--potential",
+                 "LJ", "--out", str(tmp_path / "a"), "--no-figure"]) == 0
+    found = " ".join(json.loads((tmp_path / "a.json").read_text())["warnings"])
+    assert f"--temperature 0.3 contradicts {record}, a record at temperature 1" in found
+    assert f"--potential LJ contradicts {record}, a record of WCA" in found
+    assert "T/T_mct 0.34 is outside the trained range" in found
+
+
+def test_a_structure_of_another_place_is_noticed():
+    """Like that of some state, but not of those around it; the shipped library."""
+    from hpctools.liquids.network import models, samples
+
+    known = samples.load([])
+    trained = models.Trained(regression.Ridge("structure"), 1.0, models.trained_range(known))
+    assert all(trained.warnings(sample.state) == [] for sample in known)
+    by_key = {sample.state.key: sample.state for sample in known}
+    for key, density, temperature, words in (
+        (("WCA", 1.2, 0.222), 1.2, 0.9, "S(k) is unlike"), (("LJ", 1.2, 4.5), 1.8, 0.3, "T/T_mct"),
+        (("LJ", 1.8, 10.2), 1.8, 0.3, "T/T_mct 0.051 is outside"), (("LJ", 1.2, 4.5), 1.8, 6.0, "S(k) is unlike"),
+    ):  # fmt: skip
+        state = samples.replace(by_key[key], density=density, temperature=temperature)
+        assert any(words in one for one in trained.warnings(state)), key
+
+
+def test_relaxation_before_the_first_time(network, table, tmp_path, capsys, monkeypatch):
+    from hpctools.liquids.network import prediction
+
+    monkeypatch.setattr(prediction, "FIRST", 100.0)
+    assert predict(network, write_csv(tmp_path / "S.csv", table), "--t-max", "500", "--out", tmp_path / "a") == 0
+    assert "τ_α A    under 100 τ_LJ" in capsys.readouterr().out
+    head = json.loads((tmp_path / "a.json").read_text())
+    assert head["tau"]["A"]["value"] is None and head["tau_outside_the_times"]["A.value"] == "under 100"
+
+
+def test_records_that_do_not_know_their_state(record_folder, tmp_path, capsys):
+    path = tmp_path / "observed.h5"
+    path.write_bytes((record_folder / "LJ-rho1.2-T1-seed1.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        del file.attrs["potential"]
+    assert main(["train", "--model", "ridge", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    text = capsys.readouterr().err
+    assert str(path) in text and "observe" in text and text.count("\n") == 1
+
+
+def test_folders_that_cannot_be_written(network, table, record_folder, tmp_path, capsys):
+    path = write_csv(tmp_path / "S.csv", table)
+    data = ("--data", str(record_folder))
+    for folder in (tmp_path / "S.csv/below", "/proc/none"):
+        for words in (("train", "--model", "ridge", *data, "--out", str(folder)),
+                      ("trials", "--models", "ridge", *data, "--out", str(folder)),
+                      ("predict", "--structure", path, "--network", network, "--temperature", "1", "--density", "1.2",
+                       "--potential", "LJ", "--out", f"{folder}/a")):  # fmt: skip
+            assert main(list(words)) == 2
+            text = capsys.readouterr().err
+            assert f"cannot write to the folder {folder}" in text and text.count("\n") == 1, text
+
+
+def test_plans_that_make_no_sense(record_folder, tmp_path, capsys, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("the theory was asked first")
+
+    monkeypatch.setattr(theory, "with_numbers", never)
+    words = ["trials", "--data", str(record_folder), "--models", "gp/mct", "--out", str(tmp_path / "t")]
+    for further, code, expected in (
+        (("--workers", "0"), 2, "--workers 0"), (("--steps", "-4"), 2, "--steps -4"), (("--t0", "-1"), 2, "--t0 -1"),
+        (("--t0", "nan"), 2, "--t0 nan"), (("--transfers", "temperature", "--t0", "90"), 1, "no trials"),
+    ):  # fmt: skip
+        assert main([*words, *further]) == code
+        text = capsys.readouterr().err
+        assert expected in text and text.count("\n") == 1, text
 
 
 def test_train_refuses_what_makes_no_sense(record_folder, tmp_path, capsys):

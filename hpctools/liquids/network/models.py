@@ -22,7 +22,11 @@ from .settings import NETWORKS, PLACES, TrainJob
 
 PARTS = 5  # of the states, for the calibration of regressions
 BEGINNING = 1e-4  # τ_LJ; F there is F(0)
+NEIGHBOURS = 6
+METRIC = np.array([1.0, 4.0, 0.1])  # of ln T, ln ρ and the potential: S at ρ = 1.2 and 1.4 differs more than in T
+MARGIN = 0.02  # of T/T_mct
 _LISTS = ("layers", "monotone_layers")
+_ARRAYS = ("structures", "points", "relative")  # of the configuration
 
 
 class Model(Protocol):
@@ -76,37 +80,68 @@ class Trained:
         found, initial = draws(self.model, state, times)
         return band(found, times, initial, self.z)
 
-    def warnings(self, state: State, rows: FloatArray | None = None) -> list[str]:
+    def warnings(self, state: State) -> list[str]:
         """In what a state lies outside what the model was trained on, as sentences."""
         found = []
         limits = self.config["range"]
-        if self.model.kind == "structure":
-            limits = {}
-        elif state.potential not in limits["potentials"]:
+        shown = self.model.kind != "structure"
+        if shown and state.potential not in limits["potentials"]:
             found.append(f"potential {state.potential} was not trained on (trained: {', '.join(limits['potentials'])})")
         for name, value in (("temperature", state.temperature), ("density", state.density)):
-            if name in limits and not limits[name][0] - 1e-9 <= value <= limits[name][1] + 1e-9:
-                low, high = limits[name]
+            low, high = limits[name]
+            if not low - 1e-9 <= value <= high + 1e-9:
                 found.append(f"{name} {value:g} is outside the trained range {low:g} … {high:g}")
+        relative = state.relative_temperature
+        low, high = self._relative_range(state)
+        if np.isfinite(relative) and not low * (1 - MARGIN) <= relative <= high * (1 + MARGIN):
+            found.append(f"T/T_mct {relative:.2g} is outside the trained range {low:.2g} … {high:.2g} at density "
+                         f"{state.density:g}")
         if self.model.kind != "zeroed":
-            away = self.structure_distance(state)
-            if away > (limit := self.config["structure_limit"]):
-                found.append(f"S(k) is unlike those trained on: it is off the nearest one by {away:.3g} (root mean "
-                             f"square), expected up to {limit:.3g}")
+            points, structures = self.config["points"], self.config["structures"]
+            away = structure_distance(points, structures, _point(state), state.S)
+            limit = self.config["structure_limit"]
+            if away > limit:
+                found.append(f"S(k) is unlike that of the nearest states trained on: it is {away:.3g} times as far "
+                             f"from the nearest one as its neighbours are from each other, expected up to {limit:.3g}")
         return found
 
-    def structure_distance(self, state: State) -> float:
-        """Root mean square difference of S(k) to that of the nearest state trained on."""
-        known = np.asarray(self.config["structures"])
-        return float(np.sqrt(((known - state.S) ** 2).mean((1, 2))).min())
+    def _relative_range(self, state: State) -> tuple[float, float]:
+        """Lowest and highest T/T_mct trained on, interpolated between the densities of the potential (or of all)."""
+        points, relative = self.config["points"], self.config["relative"]
+        rows = points[:, 2] == _point(state)[2]
+        if not rows.any():
+            rows = np.ones(len(points), bool)
+        densities = np.unique(points[rows, 1])
+        groups = [relative[rows & (points[:, 1] == density)] for density in densities]
+        ends = [[edge(group) for group in groups] for edge in (np.min, np.max)]
+        low, high = (float(np.interp(np.log(state.density), densities, end)) for end in ends)
+        return low, high
+
+
+def _point(state: State) -> FloatArray:
+    """(3,) ln T, ln ρ, 1 for LJ or 0."""
+    return np.array([np.log(state.temperature), np.log(state.density), float(state.potential == "LJ")])
+
+
+def structure_distance(points: FloatArray, structures: FloatArray, point: FloatArray, S: FloatArray) -> float:
+    """How far S (100, 3) is from that of the nearest state, in units of how S varies there.
+
+    Nearest in ln T, ln ρ and the potential among the states at points (n, 3) with structures (n, 100, 3). The unit is
+    the root mean square deviation of S from its mean over the `NEIGHBOURS` nearest.
+    """
+    near = np.argsort((((points - point) * METRIC) ** 2).sum(1))[:NEIGHBOURS]
+    spread = np.sqrt(((structures[near] - structures[near].mean(0)) ** 2).mean())
+    return float(np.sqrt(((structures[near[0]] - S) ** 2).mean()) / max(spread, 1e-6))
 
 
 def trained_range(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Configuration entries: what was trained on."""
-    structures = np.array([sample.state.S for sample in samples])
-    apart = np.sqrt(((structures[:, None] - structures[None]) ** 2).mean((2, 3)))
-    for i, one in enumerate(samples):  # itself and other seeds
-        apart[i, [j for j, other in enumerate(samples) if other.state.key == one.state.key]] = np.inf
+    """Configuration entries: what was trained on. Leaving each state out gives the limit of `structure_distance`."""
+    first = {sample.state.key: sample.state for sample in reversed(samples)}
+    known = [first[key] for key in sorted(first)]
+    points, structures = np.array([_point(state) for state in known]), np.array([state.S for state in known])
+    others = [np.arange(len(known)) != i for i in range(len(known))]
+    apart = [structure_distance(points[rest], structures[rest], points[i], structures[i])
+             for i, rest in enumerate(others)]
     return {
         "range": {
             "potentials": sorted({s.state.potential for s in samples}),
@@ -115,7 +150,8 @@ def trained_range(samples: Sequence[Sample]) -> dict[str, Any]:
             "time": [min(float(s.times[0]) for s in samples), max(float(s.times[-1]) for s in samples)],
         },
         "states": len(states(samples)), "records": len(samples), "learned_from": fingerprint(samples),
-        "structure_limit": float(2 * apart.min(1).max()), "structures": structures,
+        "structure_limit": 1.2 * max(apart), "points": points, "structures": structures,
+        "relative": np.array([state.relative_temperature for state in known]),
     }  # fmt: skip
 
 
@@ -157,17 +193,21 @@ def held_out(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[S
 def save(path: Path, trained: Trained, results: dict[str, Any], provenance: dict[str, Any]) -> None:
     """Write the file of a model."""
     config = {**trained.config, "network": "liquid", "z": trained.z}
-    arrays = {**trained.model.arrays(), "structures": config.pop("structures")}
+    arrays = {**trained.model.arrays(), **{name: config.pop(name) for name in _ARRAYS}}
     weights.save(path, weights.Weights(arrays, config, results, provenance))
 
 
 def load(path: str | Path) -> Trained:
     """Read the file of a model. Raises weights.WeightsError."""
     stored = weights.load(path, {"network": "liquid"})
+    if lacking := [name for name in _ARRAYS if name not in stored.arrays]:
+        raise weights.WeightsError(f"{path}: lacks {', '.join(lacking)}; expected the file liquid.npz that "
+                                   "`python -m hpctools.liquids train` leaves, not model.npz beside it; one of an "
+                                   "earlier version must be trained again")
     settings: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in stored.config.items()
                                 if key in TrainJob.__dataclass_fields__}
     model = make(TrainJob(**settings))
     arrays = dict(stored.arrays)
-    config = {**stored.config, "structures": arrays.pop("structures"), "provenance": stored.provenance}
+    config = {**stored.config, **{name: arrays.pop(name) for name in _ARRAYS}, "provenance": stored.provenance}
     model.restore(arrays)
     return Trained(model, float(stored.config["z"]), config)

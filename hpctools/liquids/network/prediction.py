@@ -20,11 +20,12 @@ from .samples import FloatArray, SampleError, State
 
 SHIPPED = Path(__file__).parents[2] / "data" / "liquids" / "network.npz"
 POINTS_A_DECADE = 12
+FIRST, LAST = 0.01, 1e12  # τ_LJ
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A prediction. times (n,) in τ_LJ; band; tau, tau_low, tau_high (2,) in τ_LJ, infinite: not within the times."""
+    """A prediction. times (n,) and tau, tau_low, tau_high (2,) in τ_LJ: infinite after the times, 0 before; band."""
 
     state: State
     k_peak: float
@@ -45,18 +46,22 @@ def load(path: str) -> models.Trained:
     return models.load(path or SHIPPED)
 
 
-def predict(trained: models.Trained, state: State, t_max: float | None = None) -> Answer:
-    """F_s(k_p,t) of a state from 0.01 τ_LJ to t_max (the longest time trained on), with a 90 % band."""
+def predict(trained: models.Trained, state: State, t_max: float | None = None,
+            remarks: Sequence[str] = ()) -> Answer:
+    """F_s(k_p,t) of a state from 0.01 τ_LJ to t_max (the longest time trained on), with a 90 % band.
+
+    remarks: further warnings. Raises SampleError for a t_max outside 0.01 … 10¹².
+    """
+    first, last = FIRST, trained.config["range"]["time"][1] if t_max is None else t_max
+    if not first < last <= LAST:
+        raise SampleError(f"times up to {last:g} τ_LJ; expected more than {first:g}, at most {LAST:g}")
     if trained.model.kind == "mct":
         from dataclasses import replace
 
         state = replace(state, theory=theory.numbers(state))
-    first, last = 0.01, t_max or trained.config["range"]["time"][1]
-    if not last > first:
-        raise SampleError(f"times up to {last:g} τ_LJ; expected more than {first:g}")
     times = np.geomspace(first, last, int(np.ceil(POINTS_A_DECADE * np.log10(last / first))) + 1)
     found = trained.band(state, times)
-    warnings = trained.warnings(state)
+    warnings = [*remarks, *trained.warnings(state)]
     if last > 1.001 * (known := trained.config["range"]["time"][1]):
         warnings.append(f"times up to {last:g} τ_LJ, trained up to {known:g}")
     if not np.isfinite(trained.z):
@@ -73,17 +78,23 @@ def text(answer: Answer) -> str:
     lines = [f"state    {answer.state.name}; k_p about {answer.k_peak:.3g}/σ_AA",
              f"model    {trained.model.name}, inputs {trained.model.kind}, of {trained.config['states']} states"]
     for a, species in enumerate("AB"):
-        if np.isfinite(answer.tau[a]):
-            upper = f"{answer.tau_high[a]:.3g}" if np.isfinite(answer.tau_high[a]) else f"over {answer.times[-1]:.3g}"
-            band = f" ({answer.tau_low[a]:.3g} … {upper} with {100 * LEVEL:g} %)" if np.isfinite(trained.z) else ""
-            lines.append(f"τ_α {species}    {answer.tau[a]:.4g} τ_LJ{band}")
-        else:
-            lines.append(f"τ_α {species}    over {answer.times[-1]:.3g} τ_LJ: no relaxation within these times")
+        value, low, high = (_words(row[a], answer) for row in (answer.tau, answer.tau_low, answer.tau_high))
+        band = f" ({low} … {high} with {100 * LEVEL:g} %)" if np.isfinite(trained.z) else ""
+        lines.append(f"τ_α {species}    {value} τ_LJ{band}")
     return "\n".join(lines + [f"warning: {one}" for one in answer.warnings])
 
 
+def _words(tau: float, answer: Answer) -> str:
+    """τ_α, or on which side of the times it lies."""
+    if tau == 0:
+        return f"under {answer.times[0]:g}"
+    return f"{tau:.4g}" if np.isfinite(tau) else f"over {answer.times[-1]:.3g}"
+
+
 def write(answer: Answer, out: str, arguments: Sequence[str]) -> tuple[Path, Path]:
-    """OUT.csv with the curves and OUT.json with τ_α, warnings and provenance; each appears when it is whole."""
+    """OUT.csv with the curves and OUT.json with τ_α (null outside the times), warnings and provenance.
+
+    Each appears when it is whole."""
     rows = [("t", "F_A", "F_A_low", "F_A_high", "F_B", "F_B_low", "F_B_high")]
     for i, t in enumerate(answer.times):
         cells = [t]
@@ -101,8 +112,12 @@ def write(answer: Answer, out: str, arguments: Sequence[str]) -> tuple[Path, Pat
         "potential": state.potential, "density": state.density, "temperature": state.temperature,
         "k_peak": answer.k_peak, "units": {"t": "tau_LJ", "tau": "tau_LJ", "k_peak": "1/sigma_AA", "F": "1"},
         "level": LEVEL if np.isfinite(answer.trained.z) else None,
-        "tau": {species: dict(zip(("value", "low", "high"), map(_plain, (row[a] for row in ends))))
+        "tau": {species: {name: float(row[a]) if 0 < row[a] < np.inf else None
+                          for name, row in zip(("value", "low", "high"), ends)}
                 for a, species in enumerate("AB")},
+        "tau_outside_the_times": {
+            f"{species}.{name}": _words(row[a], answer) for a, species in enumerate("AB")
+            for name, row in zip(("value", "low", "high"), ends) if not 0 < row[a] < np.inf},
         "warnings": list(answer.warnings),
         "model": {key: config[key] for key in ("model", "inputs", "states", "records", "range", "learned_from")},
         "model_provenance": config.get("provenance", {}),
@@ -119,10 +134,6 @@ def write(answer: Answer, out: str, arguments: Sequence[str]) -> tuple[Path, Pat
 @dataclass(frozen=True)
 class _Settings:
     """A prediction has no settings beyond its command line."""
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def figure(answer: Answer, path: str) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 
 from ..library import Entry, Library
 from ..mixture import MixtureError, mct_temperature
+from ..record import KIND
 from ..structure import PAPER_GRID
 
 FloatArray = NDArray[np.float64]
+_RUN = ("potential", "density", "temperature", "seed", "protocol", "engine", "equilibration_time")
 DIAGONAL = [0, 2]
 """AA and BB among the pairs AA, AB, BB."""
 
@@ -52,7 +55,7 @@ class State:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.potential} ρ = {self.density:g}, T = {self.temperature:g}"
+        return f"{self.potential} ρ = {self.density:g}, T = {self.temperature:g}".strip()
 
     @property
     def relative_temperature(self) -> float:
@@ -109,6 +112,27 @@ def usable(library: Library) -> list[Sample]:
         raise SampleError(f"{number} usable states among {len(library.entries)} records, expected at least 3; make "
                           "more with python -m hpctools.liquids campaign")
     return samples
+
+
+def load(folders: Sequence[str]) -> list[Sample]:
+    """The usable samples of some folders, by default the shipped library. Raises SampleError, also for a record that
+    does not know its state."""
+    for path in sorted(path for folder in folders for path in Path(folder).glob("*.h5")):
+        if not known_state(path):
+            raise SampleError(f"{path}: lacks the potential or other facts of its run, as records of `observe` do; "
+                              "learn from records that `run` or `campaign` made")
+    return usable(Library.load(*folders))
+
+
+def known_state(path: Path) -> bool:
+    """Does a record know its run? True also for what is no record: others tell that."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get("kind") != KIND or all(name in file.attrs for name in _RUN)
+    except OSError:
+        return True
 
 
 def states(samples: Sequence[Sample]) -> list[tuple[str, float, float]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from hpctools.config import ConfigError, setting
 from hpctools.training_settings import MACHINE, CommandSettings, TrainingError
@@ -83,3 +85,26 @@ class Plan:
     steps: int = setting(1000, "optimiser steps of a network")
     batch: int = setting(512, "points of an optimiser step")
     layers: tuple[int, ...] = setting((), "hidden layers of the networks; those of the command train if empty")
+
+    def __post_init__(self) -> None:
+        least = {"repeats": 1, "parts": 2, "steps": 1, "batch": 1}
+        for name, number in least.items():
+            if (found := getattr(self, name)) < number:
+                raise ConfigError(f"--{name} {found}; expected at least {number}")
+        if wrong := [t0 for t0 in self.t0 if not 0 < t0 < math.inf]:
+            raise ConfigError(f"--t0 {wrong[0]:g}; expected temperatures in units of T_mct, above 0")
+        if wrong_layers := [size for size in self.layers if size < 1]:
+            raise ConfigError(f"--layers {wrong_layers[0]}; expected at least 1 neuron in each")
+
+
+def check_folder(folder: str | Path, option: str) -> None:
+    """Make a folder of results and try to write there, before any work. Raises ConfigError."""
+    import tempfile
+
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{option}: cannot write to the folder {folder} ({error.strerror}); give another "
+                          "one") from error

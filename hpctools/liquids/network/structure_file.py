@@ -9,9 +9,13 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from hpctools.store import StoreError
+
+from ..record import KIND, Record
 from ..structure import PAPER_GRID
 from .samples import FloatArray
 
@@ -51,7 +55,7 @@ def read(path: str | Path) -> Structure:
 
 def _csv(path: Path) -> dict[str, FloatArray]:
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:  # Excel begins with a mark
             rows = list(csv.reader(line for line in file if line.strip() and not line.startswith("#")))
     except UnicodeDecodeError as error:
         raise StructureError(f"{path}: is neither CSV nor HDF5 ({error.reason})") from error
@@ -68,20 +72,38 @@ def _csv(path: Path) -> dict[str, FloatArray]:
 def _hdf5(path: Path) -> Structure:
     import h5py
 
-    from ..record import KIND, Record
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("kind") != KIND:
+                return Structure(_checked(path, _columns(path, file)))
+        record = Record.load(path)
+    except OSError as error:
+        raise StructureError(f"{path}: is a broken HDF5 file, perhaps cut off in copying ({error}); copy or write it "
+                             "again") from error
+    except (KeyError, StoreError) as error:
+        raise StructureError(f"{path}: is an incomplete record ({error}); copy or make it again") from error
+    found = record.attributes
+    return Structure(record.structure_on_grid(PAPER_GRID)[0], found.get("potential", ""), found.get("density"),
+                     found.get("temperature"))
 
-    with h5py.File(path, "r") as file:
-        if file.attrs.get("kind") == KIND:
-            record = Record.load(path)
-            found = record.attributes
-            return Structure(record.structure_on_grid(PAPER_GRID)[0], found.get("potential", ""),
-                             found.get("density"), found.get("temperature"))
-        _check_names(path, list(file))
-        table = {name: np.asarray(file[name][()], float) for name in COLUMNS}
+
+def _columns(path: Path, file: Any) -> dict[str, FloatArray]:
+    import h5py
+
+    _check_names(path, list(file))
+    table = {}
+    for name in COLUMNS:
+        if not isinstance(file[name], h5py.Dataset):
+            raise StructureError(f"{path}: {name} is a group; expected a data set of 100 numbers")
+        try:
+            table[name] = np.asarray(file[name][()], float)
+        except (TypeError, ValueError) as error:
+            raise StructureError(f"{path}: {name} holds {file[name].dtype}, no real numbers; expected 100 of them, as "
+                                 "floating-point data") from error
     for name, column in table.items():
         if column.shape != table["k"].shape or column.ndim != 1:
             raise StructureError(f"{path}: {name} has the shape {column.shape}, k {table['k'].shape}; expected (100,)")
-    return Structure(_checked(path, table))
+    return table
 
 
 def _check_names(path: Path, names: list[str]) -> None:
@@ -123,3 +145,8 @@ def _check_values(path: Path, S: FloatArray) -> None:
             raise StructureError(
                 f"{path}: {name} tends to {tail[a]:.3g} at large k, expected {LIMITS[a]:g}: the mixture is 80 : 20 and "
                 "S_ab = <ρ_a(k) ρ_b(-k)>/N with N of all particles")
+    middle = S[5:60, 0]
+    i = int(np.argmax(middle))
+    if not (0 < i < len(middle) - 1 and middle[i] > max(middle[i - 1], middle[i + 1])):
+        raise StructureError(f"{path}: S_AA has no main peak between k = {PAPER_GRID[5]:g} and {PAPER_GRID[59]:g}, at "
+                             "which F_s would be predicted; expected that of a liquid or glass")

@@ -11,17 +11,16 @@ from hpctools.provenance import provenance
 from hpctools.stop import COMPLETE, STOPPED, Stop
 from hpctools.world import World
 
-from ..library import Library
 from . import models, theory
-from .samples import Sample, permuted, states, usable
-from .settings import NETWORKS, TrainJob
+from .samples import Sample, load, permuted, states
+from .settings import NETWORKS, TrainJob, check_folder
 
 FILE = "liquid.npz"
 
 
 def samples_of(job: TrainJob, world: World, with_theory: bool = True) -> list[Sample]:
     """The samples that a job learns from. Collective: rank 0 asks the theory, where it is wanted."""
-    found = usable(Library.load(*job.data))
+    found = load(job.data)
     if job.inputs == "mct" and with_theory:
         path = Path(job.mct_cache or f"{job.folder}/mct.npz")
         if world.rank == 0:
@@ -47,6 +46,8 @@ def plan_text(job: TrainJob, samples: Sequence[Sample], away: int) -> str:
 
 def run(job: TrainJob, world: World, arguments: Sequence[str], dry_run: bool = False) -> int:
     """Train, or go on with it; returns the exit code. Collective for a network; regressions are rank 0's work."""
+    if not dry_run:
+        check_folder(job.folder, "--out")
     samples = samples_of(job, world, with_theory=not dry_run)
     network = job.model in NETWORKS
     kept, away = models.held_out(samples, job.held_out, job.seed) if network else (list(samples), [])

@@ -24,11 +24,21 @@ from hpctools.campaign import Campaign, Stopped, Task
 from hpctools.stop import Stop
 from hpctools.world import World
 
-from ..library import Library
 from . import metrics, models, theory
 from .metrics import Prediction
-from .samples import Sample, SampleError, Split, by_potential, by_temperature, fingerprint, folds, permuted, usable
-from .settings import NETWORKS, Plan, TrainJob, parsed
+from .samples import (
+    Sample,
+    SampleError,
+    Split,
+    by_potential,
+    by_temperature,
+    fingerprint,
+    folds,
+    load,
+    permuted,
+    states,
+)
+from .settings import NETWORKS, Plan, TrainJob, check_folder, parsed
 
 MARK = "trials.json"
 KIND = "liquid trial"
@@ -84,7 +94,7 @@ def splits(plan: Plan, samples: Sequence[Sample], seed: int) -> Iterator[tuple[s
 @lru_cache(maxsize=1)
 def load_samples(data: tuple[str, ...], cache: str) -> list[Sample]:
     """The usable samples with the numbers of the theory, where `cache` is a file."""
-    found = usable(Library.load(*data))
+    found = load(data)
     return theory.with_numbers(found, theory.Cache(cache), show=False) if cache else found
 
 
@@ -95,10 +105,15 @@ def campaign(plan: Plan, world: World, prepare: bool = True) -> Campaign:
     where the folder holds trials with other records or settings.
     """
     wanted = [parsed(name) for name in plan.models]
-    if plan.repeats < 1 or plan.parts < 2:
-        raise SampleError(f"{plan.repeats} repeats of {plan.parts} parts; expected at least 1 and 2")
+    if prepare:
+        check_folder(plan.out, "--out")
     out, cache = Path(plan.out), ""
     samples = load_samples(plan.data, "")
+    cut = [(seed, transfer, part) for seed in range(plan.repeats) for transfer, part, _ in splits(plan, samples, seed)]
+    if not cut:
+        raise SampleError(f"no trials: {len(states(samples))} states allow none of the transfers "
+                          f"{', '.join(plan.transfers)} (--t0 {' '.join(f'{t0:g}' for t0 in plan.t0)}): each needs 3 "
+                          "states to learn from and others to test on")
     if any(inputs == "mct" for _, inputs in wanted):
         cache = str(out / "mct.npz")
         if world.rank == 0 and prepare:
@@ -108,12 +123,11 @@ def campaign(plan: Plan, world: World, prepare: bool = True) -> Campaign:
         _mark(plan, samples, prepare)
     world.barrier()
     tasks = []
-    for seed in range(plan.repeats):
-        for transfer, part, _ in splits(plan, samples, seed):
-            for model, inputs in wanted:
-                trial = Trial(transfer, model, inputs, seed, part)
-                cost = 0.06 * plan.steps if model in NETWORKS else 10.0
-                tasks.append(Task(trial.name, cost, partial(_run, plan, trial, cache)))
+    for seed, transfer, part in cut:
+        for model, inputs in wanted:
+            trial = Trial(transfer, model, inputs, seed, part)
+            cost = 0.06 * plan.steps if model in NETWORKS else 10.0
+            tasks.append(Task(trial.name, cost, partial(_run, plan, trial, cache)))
     return Campaign(out, tasks)
 
 
