@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import figures
+import liquid_limits
 import numpy as np
 from liquid_bins import BINS, Repeats, control, load, merits, number, only, ordered, title, without_structure
 
@@ -158,7 +159,7 @@ def known(repeats: Repeats) -> Repeats:
 
 def tau_goal(found: Found, trained: str) -> Goal:
     """|Δ log₁₀ τ_α| of both species in all bins down to 0.55 T_mct of the other potential."""
-    words = f"{words_of(trained)}: |Δ log₁₀ τ_α| ≤ 0.3 down to {COLDEST:g} T_mct"
+    words = f"{words_of(trained)}: error of log₁₀ τ_α ≤ 0.3 down to {COLDEST:g} T_mct"
     part = Range("liquids", COLDEST - STEP, np.inf)
     rows = {name: known(one) for name, one in tested(found.get(trained, {}), part).items() if not control(name)}
     rows = {name: one for name, one in rows.items() if any(one.values())}
@@ -208,11 +209,27 @@ def goals(found: Found) -> list[Goal]:
     return [accuracy_goal(found), *pairs, *coverage_goals(found)]
 
 
+def draw_missed(found: Found, judged: list[Goal], folder: Path) -> None:
+    """A figure of each goal that is missed, or missed so far, and a table of what limits it."""
+    rows = []
+    for goal in judged:
+        if "missed" in goal.verdict and goal.range is not None:
+            here = [one for part in goal.range.of(found[goal.transfer][goal.model]).values() for one in part]
+            out = figures.check_output(folder / f"missed_{goal.name}.png")
+            liquid_limits.draw(goal.words, goal.model, here, COVERED, out)
+            rows.append([goal.words, title(goal.model), liquid_limits.words_of(here)])
+    if rows:
+        print(figures.markdown(["missed", "model", "what limits it"], rows, left=(0, 1, 2)))
+    else:
+        print("no goal is missed: no figures")
+
+
 def main() -> None:
     """Read the command line, print the tables, write CSV and figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="of `python -m hpctools.liquids trials`")
     parser.add_argument("--out", type=Path, help="CSV file of all rows")
+    parser.add_argument("--missed", type=Path, metavar="FOLDER", help="draw each missed goal, FOLDER/missed_NAME.png")
     given = parser.parse_args()
     found = load(given.folder)
     rows, plain = [], []
@@ -239,6 +256,8 @@ def main() -> None:
             writer.writerow(["transfer", "model", "states", "repeats", *errors])
             writer.writerows(plain)
         print(f"table: {given.out}")
+    if given.missed:
+        draw_missed(found, judged, given.missed)
 
 
 if __name__ == "__main__":

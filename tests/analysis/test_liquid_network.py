@@ -63,8 +63,12 @@ def test_curves_with_lines_of_the_theory(trials, tmp_path):
 
 
 def test_judgement(trials, tmp_path):
-    done = python("analysis/liquid_judgement.py", trials, "--out", tmp_path / "t.csv")
+    done = python("analysis/liquid_judgement.py", trials, "--out", tmp_path / "t.csv", "--missed", tmp_path / "missed")
     assert done.returncode == 0, done.stderr
+    pictures = sorted((tmp_path / "missed").iterdir())
+    assert f"figure: {pictures[0]}" in done.stdout and pictures[0].name.startswith("missed_")
+    assert is_picture(pictures[0])
+    assert len(pictures) == sum("missed" in line.split("|")[2] for line in done.stdout.splitlines() if "|" in line) > 0
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {"ridge", "gp/zeroed", "nearest"} == {row["model"] for row in rows}
@@ -178,3 +182,25 @@ def test_glasses_have_rows_of_their_own(judgement):
     rows = {part.words: judgement.merits(part.of(found["LJ"]["gp"])) for _, part in judgement.sections(found)}
     assert rows["all liquids"]["rmse"][0] < 1e-9 and rows["glasses"]["rmse"][0] == pytest.approx(1.0)
     assert rows["liquids, 0.25 … 0.35"]["states"][0] == 0
+
+
+def test_what_limits_a_prediction(judgement):
+    """Each error is found in its own share; the floor is the noise between seeds."""
+    from dataclasses import replace
+
+    import liquid_limits
+
+    exact = prediction(0.6)
+    early = np.where((exact.times > 0.011) & (exact.times < 0.2), 0.1 * np.sin(3 * np.log(exact.times)), 0)
+    for wrong, part in ((replace(exact, F=1.2 * exact.F), 0), (prediction(0.6, shift=1.3), 1),
+                        (replace(exact, F=exact.truth + early[:, None] * [2.0, 0.4]), 2)):
+        error, shares, records = liquid_limits.shares([wrong])
+        assert records == 1 and error > 0.01
+        assert shares[part] > 0.9 and sum(shares) == pytest.approx(1)
+    noise = np.random.default_rng(1).normal(0, 0.01, (2, 50, *exact.truth.shape))
+    pairs = [replace(exact, temperature=float(i), truth=exact.truth + noise[seed, i]) for i in range(50)
+             for seed in range(2)]
+    assert liquid_limits.floor(pairs) == pytest.approx(0.01, rel=0.05)
+    assert np.isnan(liquid_limits.floor([exact, exact]))  # the same record of two repeats
+    glass = prediction(0.3, **GLASS)
+    assert liquid_limits.shares([glass])[2] == 0 and "no record" in liquid_limits.words_of([glass])
