@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import shutil
 import statistics
@@ -56,6 +57,7 @@ class Task:
     progress : share of the work that is done, 0 … 1, read from the working folder.
     seconds : what the task took on one core, read from its product; the estimates of the others are scaled by it.
     tidy : called with the working folder of a finished task, to keep a part of it; None removes all of it.
+    check : raises a user's error where the file under the product's name is damaged or of other settings.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Task:
     progress: Callable[[Path], float] = lambda folder: 0.0
     seconds: Callable[[Path], float] | None = None
     tidy: Callable[[Path], None] | None = None
+    check: Callable[[Path], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Campaign:
                                 "different settings or seeds")
         self.folder = folder
         self.tasks = list(tasks)
+        self._checked: set[str] = set()  # names of tasks whose products were found right
+        self._seconds: dict[str, float] = {}
 
     def product(self, task: Task) -> Path:
         """The file that a finished task leaves."""
@@ -102,6 +107,26 @@ class Campaign:
         """Where a task keeps what it needs to go on."""
         return self.folder / "runs" / task.name
 
+    def check_products(self, world: World) -> None:
+        """Raise CampaignError where products are not what their tasks would make. Collective; rank 0 looks."""
+        wrong = [text for task in self.tasks if (text := self._fault(task))] if world.rank == 0 else []
+        if wrong := world.bcast(wrong):
+            more = f" (and {len(wrong) - 1} others like this)" if len(wrong) > 1 else ""
+            raise CampaignError(f"{wrong[0]}{more}")
+
+    def _fault(self, task: Task) -> str:
+        """What is wrong with a product; "" where it is right, or is not there."""
+        if task.check is None or task.name in self._checked or not self.product(task).exists():
+            return ""
+        try:
+            task.check(self.product(task))
+        except Exception as error:
+            if not getattr(error, "user_error", False):
+                raise
+            return str(error)
+        self._checked.add(task.name)
+        return ""
+
     def rows(self) -> list[Row]:
         """The state of all tasks; no lock is kept."""
         return [self._row(task) for task in self.tasks]
@@ -109,7 +134,8 @@ class Campaign:
     def _row(self, task: Task) -> Row:
         work = self.work(task)
         if self.product(task).exists():
-            return Row(task, DONE, 1.0)
+            fault = self._fault(task)
+            return Row(task, FAILED, 0.0, fault) if fault else Row(task, DONE, 1.0)
         if (work / ERROR_FILE).exists():
             return Row(task, FAILED, task.progress(work), (work / ERROR_FILE).read_text().strip().split("\n")[-1])
         if not work.is_dir():
@@ -175,8 +201,12 @@ class Campaign:
 
     def pace(self) -> float:
         """Median ratio of the seconds that finished tasks took to their estimates; 1 where none says what it took."""
-        ratios = [task.seconds(self.product(task)) / task.cost for task in self.tasks
-                  if task.seconds is not None and self.product(task).exists()]
+        for task in self.tasks:
+            if (task.seconds is not None and task.name not in self._seconds and self.product(task).exists()
+                    and not self._fault(task)):  # fmt: skip
+                self._seconds[task.name] = task.seconds(self.product(task))
+        ratios = [self._seconds[task.name] / task.cost for task in self.tasks
+                  if math.isfinite(self._seconds.get(task.name, math.nan))]
         return statistics.median(ratios) if ratios else 1.0
 
     def summary(self, rows: Sequence[Row] | None = None) -> dict[str, float]:

@@ -31,7 +31,7 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
     wall_time, margin : minutes and seconds, see `Stop`.
     finished : called after each finished task.
 
-    Raises config.ConfigError for workers under MPI.
+    Raises config.ConfigError for workers under MPI, CampaignError where the folder holds products of other settings.
     """
     if workers < 1:
         raise ConfigError(f"--workers {workers}; expected 1 or more")
@@ -42,6 +42,7 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
         print(campaign.table(every=dry_run), flush=True)
     if dry_run:
         return COMPLETE
+    campaign.check_products(world)
 
     def tell(task: Task, product: Path) -> None:
         if finished is not None:

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hpctools import launcher
 from hpctools.liquids.run import campaign_of
+from hpctools.world import World
 
 
 def main() -> int:
@@ -31,7 +32,7 @@ def main() -> int:
     given = parser.parse_args()
 
     def commands() -> list[launcher.Command]:
-        campaign_of(given.design, Path(given.out))  # a wrong design ends here, not in the job
+        campaign_of(given.design, Path(given.out)).check_products(World())  # a wrong design ends here, not in the job
         words = ("campaign", *([given.design] if given.design else []), "--out", given.out)
         return launcher.blocks("hpctools.liquids", words, given.jobs)
 

@@ -92,6 +92,7 @@ def run_command(arguments: list[str]) -> int:
         return stop.COMPLETE
     job = task(state, checkpoint_seconds=given.checkpoint_seconds)
     campaign = Campaign(Path(given.out), [job])
+    campaign.check_products(world.World())
     if campaign.product(job).exists():
         print(f"{campaign.product(job)} is complete already: nothing to do")
         return stop.COMPLETE

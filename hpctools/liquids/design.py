@@ -38,7 +38,7 @@ _DENSITIES = (1.2, 1.6, 1.8)
 _SPEED = {"LJ": (1800.0, 1100.0, 850.0), "WCA": (7000.0, 4000.0, 3200.0)}
 _RELATIVE_T = (0.5, 0.55, 0.6, 0.667, 0.8, 0.9, 1.1, 2.2)
 _TAU = (1200.0, 200.0, 50.0, 12.0, 4.0, 2.2, 1.2, 0.35)
-_OBSERVING = 60.0  # seconds to analyse the trajectory
+OBSERVING = 60.0  # seconds to analyse the trajectory
 
 
 def read_design(path: str | Path) -> list[State]:
@@ -97,4 +97,4 @@ def cost(state: State) -> float:
                 + max(state.least_production, state.production_relaxations * tau))
     speed = np.interp(state.density, _DENSITIES, _SPEED[state.potential])
     size = sum(state.mixture.counts(state.density, state.length)) / (1000 * state.density)
-    return time / state.step / float(speed) * size + _OBSERVING
+    return time / state.step / float(speed) * size + OBSERVING

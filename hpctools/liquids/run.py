@@ -11,7 +11,7 @@ from hpctools.progress import duration
 from hpctools.stop import Stop
 from hpctools.world import World
 
-from . import engines
+from . import engines, finished
 from .checkpoint import EQUILIBRATE, FINISHED, MELT, PRODUCE, QUENCH, WAIT
 from .design import SHIPPED, cost, read_design
 from .simulation import CHECKPOINT, TRAJECTORY, Simulation
@@ -54,7 +54,7 @@ def task(state: State, *, show: bool = True, checkpoint_seconds: float = 60.0) -
     """The state as a task of a campaign."""
     return Task(state.name, cost(state),
                 partial(run_state, state, show=show, checkpoint_seconds=checkpoint_seconds),
-                partial(share_done, state))
+                partial(share_done, state), seconds=finished.seconds, check=partial(finished.check, state))
 
 
 def plan_text(state: State) -> str:

@@ -77,11 +77,11 @@ class Simulation:
         return self.state.schedule(None if self.state.protocol == "glass" or math.isnan(tau) else tau)
 
     def history(self) -> dict[str, Any]:
-        """What the record should tell of a finished run. Times in τ_LJ, energies a particle in ε_AA."""
+        """What the record should tell of a finished run: its settings as TOML, times in τ_LJ, energies a particle."""
         state, done = self.state, self.done
         return {
             "potential": state.potential, "density": state.density, "temperature": state.temperature,
-            "seed": state.seed, "protocol": state.protocol, "engine": self.engine_name,
+            "seed": state.seed, "protocol": state.protocol, "engine": self.engine_name, "state_toml": self._settings,
             "equilibration_time": done.equilibration_steps * state.step,
             "relaxations_in_equilibration": self._clock.count,
             "clock_relaxation_time": done.relaxation_time,

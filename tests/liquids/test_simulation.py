@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,7 @@ def test_a_whole_run_keeps_every_frame(tmp_path, stop):
     assert history["relaxed_in_equilibration"] and history["relaxations_in_equilibration"] >= 4
     assert abs(history["last_energy"] - history["first_energy"]) < 2e-3
     assert history["nvt_energy"] == pytest.approx(history["first_energy"], abs=1e-6)
+    assert State(**tomllib.loads(history["state_toml"])) == state
     # nothing is left to do
     again = Simulation(state, tmp_path, stop, show=False)
     again.run()

@@ -1,0 +1,79 @@
+"""Is the record of a finished state whole, and of the settings that are asked for?
+
+Names of records hold four digits of the temperature and none of the settings, so a name alone says little.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hpctools.store import StoreError
+from hpctools.store_reader import open_reader
+
+from .design import OBSERVING
+from .record import KIND
+from .state import State
+
+_RESOLVED = ("engine", "dt", "melt_temperature", "box_length", "particles")  # compared by what follows from them
+
+
+class FinishedError(Exception):
+    """A record that is not that of the state."""
+
+    user_error = True
+
+
+def check(state: State, path: Path) -> None:
+    """Raise FinishedError or StoreError where the file at `path` is not the whole record of this state.
+
+    Records without the attribute state_toml tell less: of them the state itself, its size, engine, time step, blocks
+    and the length of the production are compared.
+    """
+    try:
+        with open_reader(path, KIND) as file:
+            found = dict(file.attrs)
+    except StoreError as error:
+        raise StoreError(f"{error}. It has the name of a finished state: move it away to run that state") from error
+    if differ := differences(state, found):
+        raise FinishedError(f"{path} is there already, but with other settings ({'; '.join(differ)}); take the same "
+                            "settings or another --out, or move it away")
+
+
+def differences(state: State, found: Mapping[str, Any]) -> list[str]:
+    """What the attributes of a record say otherwise than a state, as "name = found, asked for wanted"."""
+    out = []
+
+    def compare(name: str, value: Any, wanted: Any) -> None:
+        if not (math.isclose(value, wanted, rel_tol=1e-9) if isinstance(wanted, float) else value == wanted):
+            out.append(f"{name} = {value}, asked for {wanted}")
+
+    if "potential" not in found:
+        return ["a trajectory that was measured by `observe`, without a state"]
+    for name in ("potential", "density", "temperature", "seed", "protocol", "blocks"):
+        wanted = getattr(state, name)
+        compare(name, type(wanted)(found[name]), wanted)
+    compare("particles", sum(map(int, found["particles"])), sum(state.mixture.counts(state.density, state.length)))
+    compare("dt", float(found["time_step"]), state.step)
+    if state.engine:
+        compare("engine", str(found["engine"]).split()[0], state.engine)
+    if "state_toml" in found:
+        known = [field.name for field in dataclasses.fields(State)]
+        settings = {name: value for name, value in tomllib.loads(found["state_toml"]).items() if name in known}
+        compare("melt_temperature", State(**settings).melt, state.melt)
+        for name in settings:
+            if name not in found and name not in _RESOLVED:
+                compare(name, settings[name], getattr(state, name))
+    elif found["duration"] < (1 - 1e-9) * state.least_production:
+        out.append(f"production of {found['duration']:g} τ_LJ, asked for at least {state.least_production:g}")
+    return out
+
+
+def seconds(path: Path) -> float:
+    """What a state took on one core; for its analysis, which no record tells, the estimate. NaN where it is unknown."""
+    with open_reader(path, KIND) as file:
+        return float(file.attrs.get("wall_seconds", math.nan)) + OBSERVING
