@@ -9,6 +9,7 @@ itself, so it vanishes with it, after a ``kill -9`` too.
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import math
@@ -57,6 +58,7 @@ class Task:
     progress : share of the work that is done, 0 … 1, read from the working folder.
     seconds : what the task took on one core, read from its product; the estimates of the others are scaled by it.
     tidy : called with the working folder of a finished task, to keep a part of it; None removes all of it.
+    remark : what there is to say of the task, read from its product, in one line; "" for nothing.
     check : raises a user's error where the file under the product's name is damaged or of other settings.
     """
 
@@ -67,6 +69,7 @@ class Task:
     seconds: Callable[[Path], float] | None = None
     tidy: Callable[[Path], None] | None = None
     check: Callable[[Path], None] | None = None
+    remark: Callable[[Path], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,11 @@ class Campaign:
         self._checked.add(task.name)
         return ""
 
-    def rows(self) -> list[Row]:
-        """The state of all tasks; no lock is kept."""
-        return [self._row(task) for task in self.tasks]
+    def rows(self, remarks: bool = False) -> list[Row]:
+        """The state of all tasks; no lock is kept. remarks: of finished ones too, for which their products are read."""
+        rows = [self._row(task) for task in self.tasks]
+        return [dataclasses.replace(row, note=row.task.remark(self.product(row.task)))
+                if remarks and row.state == DONE and row.task.remark is not None else row for row in rows]
 
     def _row(self, task: Task) -> Row:
         work = self.work(task)
@@ -219,16 +224,16 @@ class Campaign:
         return counts
 
     def table(self, every: bool = True) -> str:
-        """The state of the campaign for people; `every`: with a line for each task that is not done."""
-        rows, pace = self.rows(), self.pace()
+        """The state of the campaign for people; `every`: with a line for each task that is not done or has a remark."""
+        rows, pace = self.rows(remarks=every), self.pace()
         counts = self.summary(rows)
         hours = counts.pop("remaining core-hours")
         lines = [", ".join(f"{int(count)} {state}" for state, count in counts.items())
                  + f"; about {hours:.1f} core-hours remain"]
         for row in rows:
-            if every and row.state != DONE:
+            if every and (row.state != DONE or row.note):
                 share = f"{100 * row.share:3.0f} %" if row.state != WAITING else "     "
-                minutes = f"{row.task.cost * pace / 60:7.1f} min"
+                minutes = f"{row.task.cost * pace / 60:7.1f} min" if row.state != DONE else " " * 11
                 lines.append(f"{row.state:8} {share}  {row.task.name:40} {minutes}  {row.note}".rstrip())
         return "\n".join(lines)
 
@@ -276,4 +281,5 @@ def to_json(campaign: Campaign) -> str:
     """The state of the campaign for programs."""
     pace = campaign.pace()
     return json.dumps([{"name": row.task.name, "state": row.state, "share": row.share,
-                        "cost_seconds": row.task.cost * pace, "note": row.note} for row in campaign.rows()], indent=1)
+                        "cost_seconds": row.task.cost * pace, "note": row.note} for row in campaign.rows(remarks=True)],
+                      indent=1)

@@ -1,4 +1,4 @@
-"""Is the record of a finished state whole, and of the settings that are asked for?
+"""Is the record of a finished state whole, and of the settings that are asked for? And what is to be said of it?
 
 Names of records hold four digits of the temperature and none of the settings, so a name alone says little.
 """
@@ -16,7 +16,8 @@ from hpctools.store import StoreError
 from hpctools.store_reader import open_reader
 
 from .design import OBSERVING
-from .record import KIND
+from .library import judge
+from .record import KIND, Record
 from .state import State
 
 _RESOLVED = ("engine", "dt", "melt_temperature", "box_length", "particles")  # compared by what follows from them
@@ -77,3 +78,9 @@ def seconds(path: Path) -> float:
     """What a state took on one core; for its analysis, which no record tells, the estimate. NaN where it is unknown."""
     with open_reader(path, KIND) as file:
         return float(file.attrs.get("wall_seconds", math.nan)) + OBSERVING
+
+
+def remark(path: Path) -> str:
+    """What there is to say of a finished state; "" for a liquid in equilibrium without remarks."""
+    verdict = judge(Record.load(path))
+    return "; ".join((*verdict.reasons, *verdict.remarks))

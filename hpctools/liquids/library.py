@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,8 @@ SHIPPED = Path(__file__).parent.parent / "data" / "liquids" / "library"
 BEFORE, AFTER = 10.0, 40.0
 """Relaxation times of the equilibration and of the production, at least, of a liquid in equilibrium."""
 AGEING_LIMIT = 4.0  # χ² a point between the halves of a run; neighbouring points are correlated
+TEMPERATURE_LIMIT = 0.003  # of T: mean temperature off the label, drift of the energy; see `Verdict.remarks`
+HALVES_LIMIT = 3.0  # standard errors between the halves of a run
 _PEAK_SHELLS = 5  # around the maximum of S_AA, which are fitted by a parabola: a width of 1 σ_AA⁻¹
 
 
@@ -43,12 +46,16 @@ class Verdict:
     glass : quenched, or too slow to relax: kept as a glass, as Ciarella et al. (2023) do.
     crystal : part of the system has crystallised; the record is kept out of training.
     reasons : what was found, in words.
+    remarks : what should be known and bars no use, in words with its numbers: drift of the total energy in NVE, mean
+        temperature off the label, halves of the run that differ in U or P. T is the measured mean wherever it matters,
+        and the drift moves it by less than what the errors of S(k) and F_s stand for.
     """
 
     equilibrated: bool
     glass: bool
     crystal: bool
     reasons: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -78,7 +85,28 @@ def judge(record: Record) -> Verdict:
     if crystal:
         reasons.append("part of it has crystallised")
     equilibrated = not reasons
-    return Verdict(equilibrated, quenched or not math.isfinite(slowest), crystal, tuple(reasons))
+    return Verdict(equilibrated, quenched or not math.isfinite(slowest), crystal, tuple(reasons), remarks_on(found))
+
+
+def remarks_on(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """The remarks of a verdict from the attributes of a record.
+
+    A drift of the energy by 1 % of T moves T by about a third of that, since the heat capacity is about 3 a particle.
+    """
+    remarks, label = [], found["temperature"]
+    drift = found["total_energy_drift"] / label
+    if abs(drift) > TEMPERATURE_LIMIT:
+        remarks.append(f"the energy drifts by {100 * drift:.2f} % of T")
+    off = found["mean_temperature"] / label - 1
+    if abs(off) > TEMPERATURE_LIMIT:
+        remarks.append(f"the mean temperature is {found['mean_temperature']:.4g}, {100 * off:+.2f} % off")
+    for name, words in (("potential_energy", "U"), ("pressure", "P")):
+        first, second = found[f"{name}_halves"]
+        error = 2 * found[f"{name}_error"]  # of a difference between halves; that of the whole is half as large
+        if abs(second - first) > HALVES_LIMIT * error:
+            remarks.append(f"{words} differs between the halves by {second - first:.2g}, "
+                           f"{abs(second - first) / error:.1f} standard errors")
+    return tuple(remarks)
 
 
 def peak_of(record: Record) -> tuple[float, float]:
@@ -157,6 +185,9 @@ class Library:
         records, runs = [Record.load(path) for path in paths], dict[tuple[object, ...], Path]()
         for record in records:
             found = record.attributes
+            if "potential" not in found:
+                raise LibraryError(f"{record.path}: was made of a trajectory by `observe` and does not tell its state; "
+                                   "expected records of runs. Move it to another folder")
             run = (*(found[name] for name in ("potential", "density", "temperature", "seed", "protocol")),
                    sum(found["particles"]), str(found["engine"]).split()[0])
             if run in runs:

@@ -54,7 +54,8 @@ def task(state: State, *, show: bool = True, checkpoint_seconds: float = 60.0) -
     """The state as a task of a campaign."""
     return Task(state.name, cost(state),
                 partial(run_state, state, show=show, checkpoint_seconds=checkpoint_seconds),
-                partial(share_done, state), seconds=finished.seconds, check=partial(finished.check, state))
+                partial(share_done, state), seconds=finished.seconds, check=partial(finished.check, state),
+                remark=finished.remark)
 
 
 def plan_text(state: State) -> str:

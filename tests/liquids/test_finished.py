@@ -1,5 +1,6 @@
 """Finished records: taken as done only where they are whole and of the settings that are asked for."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -123,3 +124,17 @@ def test_estimates_follow_the_seconds_of_the_records(folder):
         took = file.attrs["wall_seconds"]
     assert campaign.rows()[0].state == DONE
     assert campaign.pace() == pytest.approx((took + 60) / campaign.tasks[0].cost)
+
+
+def test_status_tells_the_verdict_of_finished_states(folder, capsys):
+    design = folder / "design.toml"
+    design.write_text('[[states]]\npotentials = ["WCA"]\ntemperatures = [1.0, 2.0]')
+    path = folder / f"{NAME}.h5"
+    assert finished.remark(path) == ""
+    with h5py.File(path, "r+") as file:
+        file.attrs["mean_temperature"] = 1.0051
+    assert main(["status", str(design), "--out", str(folder)]) == COMPLETE
+    text = capsys.readouterr().out
+    assert f"done     100 %  {NAME}" in text and "the mean temperature is 1.005, +0.51 % off" in text
+    assert main(["status", str(design), "--out", str(folder), "--json"]) == COMPLETE
+    assert "+0.51 % off" in json.loads(capsys.readouterr().out)[0]["note"]

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
@@ -106,4 +107,39 @@ def test_a_run_counts_once(record_folder, tmp_path, monkeypatch):
 
 def test_no_records(tmp_path):
     with pytest.raises(LibraryError, match="no records"):
+        Library.load(tmp_path)
+
+
+@pytest.mark.parametrize(("changed", "remark"), [
+    ({"total_energy_drift": 0.0032}, "the energy drifts by 0.32 % of T"),
+    ({"total_energy_drift": -0.0052}, "the energy drifts by -0.52 % of T"),
+    ({"mean_temperature": 0.9891}, "the mean temperature is 0.9891, -1.09 % off"),
+    ({"pressure_halves": [9.0, 9.07], "pressure_error": 0.01},
+     "P differs between the halves by 0.07, 3.5 standard errors"),
+    ({"potential_energy_halves": [-6.0, -6.007], "potential_energy_error": 0.001},
+     "U differs between the halves by -0.007, 3.5 standard errors"),
+])  # fmt: skip
+def test_remarks_bar_no_use(record, changed, remark):
+    """Limits of the validation: 0.3 % of T and three standard errors."""
+    assert judge(record).remarks == ()
+    for protocol in ("liquid", "glass"):
+        found = judge(with_attributes(record, protocol=protocol, **changed))
+        assert found.remarks == (remark,) and found.usable
+        assert found.reasons == (("quenched",) if protocol == "glass" else ())
+
+
+def test_shipped_records_with_remarks():
+    """Three drift by more than 0.3 % of T; all are used."""
+    library = Library.load()
+    drifting = {e.state for e in library.entries if any("drifts" in text for text in e.verdict.remarks)}
+    assert {("WCA", 1.2, 0.592), ("WCA", 1.2, 1.184), ("WCA", 1.4, 1.593)} <= drifting
+    assert all(entry.verdict.usable for entry in library.entries if entry.verdict.remarks)
+
+
+def test_a_record_without_a_state(record, tmp_path):
+    """As `observe` makes it."""
+    shutil.copy(record.path, tmp_path / "observed.h5")
+    with h5py.File(tmp_path / "observed.h5", "r+") as file:
+        del file.attrs["potential"]
+    with pytest.raises(LibraryError, match="made of a trajectory by `observe`"):
         Library.load(tmp_path)
