@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -35,8 +36,17 @@ def main() -> int:
                         help="MODEL or MODEL/INPUTS (default mlp, the paper's network)")
     parser.add_argument("--runs", default="runs", help="folder of the results (default runs)")
     given, rest = parser.parse_known_args()
-    return launcher.launch(given, Path(given.runs) / "jobs",
-                           lambda: [command(name, given.runs, rest) for name in given.models])
+    return launcher.launch(given, Path(given.runs) / "jobs", lambda: commands(given.models, given.runs, rest))
+
+
+def commands(models: Sequence[str], runs: str, options: list[str]) -> list[Command]:
+    """The trainings of some models, each in a folder of its own."""
+    found = [command(name, runs, options) for name in models]
+    names = [one.name for one in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SubmissionError(f"--models {' '.join(models)}: {twice[0]} stands there {names.count(twice[0])} times; "
+                              "expected each model once, since two jobs would write to the same folder")
+    return found
 
 
 def command(name: str, runs: str, options: list[str]) -> Command:

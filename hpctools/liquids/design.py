@@ -27,10 +27,13 @@ import numpy as np
 
 from hpctools import config
 
-from .mixture import printed_mct_temperature
-from .state import State
+from .mixture import MixtureError, printed_mct_temperature
+from .state import State, StateError
 
 KEYS = ("potentials", "densities", "relative_temperatures", "temperatures", "max_temperature", "seeds", "protocol")
+OF_STATES = {"potential": "potentials = [...]", "density": "densities = [...]", "temperature": "temperatures = [...]",
+             "seed": "seeds = [...]", "protocol": 'protocol = "liquid" or "glass"'}
+"""Settings that a table of states gives, and how."""
 SHIPPED = Path(__file__).parent.parent / "data" / "liquids" / "design.toml"
 
 # Steps a second of one core by density, and relaxation times by T/T_mct: for estimates of cost only.
@@ -42,7 +45,7 @@ OBSERVING = 60.0  # seconds to analyse the trajectory
 
 
 def read_design(path: str | Path) -> list[State]:
-    """The states of a design in its order; raises ConfigError and the errors of a state, naming the table."""
+    """The states of a design in its order; raises ConfigError and the errors of a state, naming file and table."""
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -54,9 +57,28 @@ def read_design(path: str | Path) -> list[State]:
     if unknown or not (tables and isinstance(tables, list) and all(isinstance(table, dict) for table in tables)):
         raise config.ConfigError(f"{path}: found {', '.join(content) or 'nothing'}; expected [[states]] tables and, "
                                  "if wanted, one [settings] table")
-    settings = config.check(State, content.get("settings", {}), f"{path}: settings")
-    return [state for number, table in enumerate(tables, 1)
-            for state in _expand(table, settings, f"{path}: states table {number}")]
+    given = content.get("settings", {})
+    if not isinstance(given, dict):
+        raise config.ConfigError(f"{path}: settings is {given!r}, expected a table [settings]")
+    settings = config.check(State, given, f"{path}: settings")
+    if mixed := sorted(set(settings) & set(OF_STATES)):
+        raise config.ConfigError(f"{path}: settings: {mixed[0]} belongs to the [[states]] tables, as "
+                                 f"{OF_STATES[mixed[0]]}")
+    found: dict[str, str] = {}  # table of each state
+    states = []
+    for number, table in enumerate(tables, 1):
+        source = f"{path}: states table {number}"
+        for state in _expand(table, settings, source):
+            if state.name in found:
+                raise config.ConfigError(f"{source}: {state.name} (T = {state.temperature!r}) stands in "
+                                         f"{found[state.name]} already; expected each state once, independent runs "
+                                         "with other seeds, and temperatures that differ in four digits")
+            found[state.name] = f"table {number}"
+            states.append(state)
+    if not states:
+        raise config.ConfigError(f"{path}: no state in its {len(tables)} tables; expected lists with values, and a "
+                                 "max_temperature that leaves some")
+    return states
 
 
 def _expand(table: dict[str, Any], settings: dict[str, Any], source: str) -> list[State]:
@@ -76,12 +98,17 @@ def _expand(table: dict[str, Any], settings: dict[str, Any], source: str) -> lis
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise config.ConfigError(f"{source}: found {value!r} among densities and temperatures, expected numbers")
     for potential, density, value, seed in itertools.product(*lists):
-        temperature = value if key == "temperatures" else round(value * printed_mct_temperature(potential, density), 6)
-        if temperature > table.get("max_temperature", math.inf):
-            continue
-        given = {"potential": potential, "density": density, "temperature": temperature, "seed": seed,
-                 "protocol": table.get("protocol", State.protocol)}
-        states.append(dataclasses.replace(State(), **settings, **config.check(State, given, source)))
+        try:
+            temperature = value
+            if key == "relative_temperatures":
+                temperature = round(value * printed_mct_temperature(potential, density), 6)
+            if temperature > table.get("max_temperature", math.inf):
+                continue
+            given = {"potential": potential, "density": density, "temperature": temperature, "seed": seed,
+                     "protocol": table.get("protocol", State.protocol)}
+            states.append(dataclasses.replace(State(), **settings, **config.check(State, given, source)))
+        except (StateError, MixtureError) as error:
+            raise type(error)(f"{source}: {error}") from None
     return states
 
 

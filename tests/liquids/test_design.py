@@ -6,6 +6,7 @@ from hpctools.config import ConfigError
 from hpctools.liquids.design import SHIPPED, cost, read_design
 from hpctools.liquids.mixture import MixtureError, printed_mct_temperature
 from hpctools.liquids.state import State, StateError
+from hpctools.stop import USAGE
 
 TABLE = """
 [settings]
@@ -79,11 +80,28 @@ def test_cost_grows_on_cooling_and_with_density():
     ("[[states]]\ndensities = [0.9]\nrelative_temperatures = [1.0]", MixtureError, "give the temperature itself"),
     ("[[states]]\ntemperatures = [-1.0]", StateError, "positive"),
     ("[[states", ConfigError, "is not TOML"),
+    ("settings = 3\n[[states]]\ntemperatures = [1.0]", ConfigError, "expected a table [settings]"),
+    ("[settings]\ntemperature = 0.5\n[[states]]\ntemperatures = [1.0]", ConfigError, "as temperatures = [...]"),
+    ("[settings]\ndensity = 1.2\n[[states]]\ntemperatures = [1.0]", ConfigError, "as densities = [...]"),
+    ("[settings]\nseed = 2\n[[states]]\ntemperatures = [1.0]", ConfigError, "as seeds = [...]"),
+    ("[settings]\npotential = 'WCA'\n[[states]]\ntemperatures = [1.0]", ConfigError, "as potentials = [...]"),
+    ("[settings]\nprotocol = 'glass'\n[[states]]\ntemperatures = [1.0]", ConfigError, "as protocol = "),
+    ("[[states]]\ntemperatures = [1.0, 1.0]", ConfigError,
+     "states table 1: LJ-rho1.2-T1-seed1 (T = 1.0) stands in table 1"),
+    ("[[states]]\ntemperatures = [1.0]\n[[states]]\ntemperatures = [1.0000001]", ConfigError,
+     "(T = 1.0000001) stands in"),
+    ("[[states]]\ntemperatures = []", ConfigError, "no state in its 1 tables"),
+    ("[[states]]\ntemperatures = [2.0]\nmax_temperature = 1.0", ConfigError, "no state"),
+    ("[[states]]\ntemperatures = [1.0]\n[[states]]\ntemperatures = [2.0, -1.0]", StateError,
+     "states table 2: temperature -1"),
+    ("[[states]]\ndensities = [1.2345]\ntemperatures = [1.0]", MixtureError,
+     "design.toml: states table 1: density 1.2345"),
 ])  # fmt: skip
 def test_errors_name_what_is_wrong(read, text, error, message):
     with pytest.raises(error) as caught:
         read(text)
-    assert message in str(caught.value) and caught.value.user_error
+    assert message in str(caught.value) and caught.value.user_error and caught.value.exit_code == USAGE
+    assert "design.toml" in str(caught.value)
 
 
 def test_missing_file(tmp_path):
