@@ -142,12 +142,21 @@ class Campaign:
             fault = self._fault(task)
             return Row(task, FAILED, 0.0, fault) if fault else Row(task, DONE, 1.0)
         if (work / ERROR_FILE).exists():
-            return Row(task, FAILED, task.progress(work), (work / ERROR_FILE).read_text().strip().split("\n")[-1])
+            return Row(task, FAILED, self._share(task)[0], (work / ERROR_FILE).read_text().strip().split("\n")[-1])
         if not work.is_dir():
             return Row(task, WAITING, 0.0)
         with locked(work) as holder:
-            share = task.progress(work)
-            return Row(task, RUNNING, share, holder) if holder else Row(task, STARTED, share)
+            share, fault = self._share(task)
+            return Row(task, RUNNING, share, holder) if holder else Row(task, STARTED, share, fault)
+
+    def _share(self, task: Task) -> tuple[float, str]:
+        """The share of a task that is done; and what is wrong with its folder, where it cannot be read."""
+        try:
+            return task.progress(self.work(task)), ""
+        except Exception as error:
+            if not getattr(error, "user_error", False):
+                raise
+            return 0.0, str(error)
 
     def run(self, world: World, stop: Stop, *, keep_work: bool = False, retry: bool = False,
             finished: Callable[[Task, Path], None] = lambda task, product: None) -> int:
@@ -163,7 +172,7 @@ class Campaign:
         retry : try failed tasks again (collective).
         finished : called after each finished task.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         if retry:
             if world.rank == 0:
                 for task in self.tasks:
@@ -242,10 +251,14 @@ class Campaign:
 def locked(folder: Path) -> Iterator[str]:
     """Hold the lock of a folder, which is made if missing; yields "" or, where another process has it, who that is.
 
-    Raises CampaignError on a file system without locks.
+    Raises CampaignError on a file system without locks, ConfigError where nothing can be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "a+", encoding="utf-8") as lock:
+    make_folder(folder)
+    try:
+        lock = open(folder / "lock", "a+", encoding="utf-8")
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -264,6 +277,20 @@ def locked(folder: Path) -> Iterator[str]:
         yield ""
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder where it is missing. Raises config.ConfigError where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+
+
+def _not_writable(folder: Path, error: OSError) -> ConfigError:
+    reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+    return ConfigError(f"{folder}: results cannot be written there ({reason}); expected a folder that can be made or "
+                       "written to")
+
+
 def share_of(items: Sequence[T], share: str | None) -> list[T]:
     """Part I of N of the items, for a share "I/N"; every N-th, so that each part has early and late ones. None: all.
 
@@ -272,7 +299,7 @@ def share_of(items: Sequence[T], share: str | None) -> list[T]:
     if share is None:
         return list(items)
     part, _, parts = share.partition("/")
-    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
         raise ConfigError(f"--share {share}: expected I/N with 1 ≤ I ≤ N, for example 3/8")
     return list(items[int(part) - 1 :: int(parts)])
 

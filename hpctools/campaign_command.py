@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hpctools.campaign import DONE, ERROR_FILE, FAILED, Campaign, Task
+from hpctools.campaign import DONE, ERROR_FILE, FAILED, Campaign, Task, make_folder
 from hpctools.config import ConfigError
 from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
 from hpctools.world import World
@@ -37,11 +37,12 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
         raise ConfigError(f"--workers {workers}; expected 1 or more")
     if workers > 1 and world.size > 1:
         raise ConfigError("--workers is for one process that starts others; under mpiexec each rank is a worker")
-    first = world.rank == 0 and _WORKER not in os.environ
+    first = is_first(world)
     if first:
         print(campaign.table(every=dry_run), flush=True)
     if dry_run:
         return COMPLETE
+    make_folder(campaign.folder)  # before any process is started
     campaign.check_products(world)
 
     def tell(task: Task, product: Path) -> None:
@@ -60,6 +61,11 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
         if first:
             print(_ending(campaign, unit, code, stop), flush=True)
     return code
+
+
+def is_first(world: World) -> bool:
+    """Is this the one of a campaign's processes that speaks for all?"""
+    return world.rank == 0 and _WORKER not in os.environ
 
 
 def _start_workers(number: int) -> list[subprocess.Popen[bytes]]:

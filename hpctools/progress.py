@@ -26,11 +26,13 @@ class Progress:
     label : words at the start of each line.
     enabled : False on all ranks but 0.
     stream : where to print; standard error when None.
+    every : a whole line each so many seconds instead, on a terminal too, and none at the end: for work that is one
+        of many.
     clock : seconds, monotonic; for tests.
     """
 
     def __init__(self, total: int, unit: str = "steps", label: str = "", *, initial: int = 0,
-                 enabled: bool = True, stream: TextIO | None = None,
+                 enabled: bool = True, stream: TextIO | None = None, every: float | None = None,
                  clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
         self.done = initial
@@ -39,7 +41,8 @@ class Progress:
         self._label = f"{label}: " if label else ""
         self._enabled = enabled
         self._stream = stream if stream is not None else sys.stderr
-        self._terminal = self._stream.isatty()
+        self._every = every
+        self._terminal = self._stream.isatty() and every is None
         self._clock = clock
         self._start = clock()
         self._last_time = self._start
@@ -63,7 +66,9 @@ class Progress:
         if not self._enabled:
             return
         waited = self._clock() - self._last_time
-        if self._terminal:
+        if self._every is not None:
+            due = waited >= self._every
+        elif self._terminal:
             due = waited >= _BAR_SECONDS
         else:
             due = waited >= _LINE_SECONDS and (done - self._last_done) >= _LINE_FRACTION * self.total
@@ -74,7 +79,7 @@ class Progress:
 
     def close(self) -> None:
         """Print the last state, finished or not."""
-        if self._enabled:
+        if self._enabled and self._every is None:
             self._print()
             if self._terminal:
                 self._stream.write("\n")

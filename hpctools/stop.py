@@ -6,6 +6,7 @@ exit code 75, which tells Slurm (``RequeueExit=75``) or the user to start the sa
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -31,12 +32,19 @@ class _Reducer(Protocol):
     def max(self, value: Any) -> Any: ...
 
 
+class WallTimeError(ValueError):
+    """A wall time that is none."""
+
+    user_error = True
+    exit_code = USAGE
+
+
 class Stop:
     """Has somebody, or the clock, asked this run to stop?
 
     Parameters
     ----------
-    wall_time : minutes this run may take from now; None for no limit of its own. Inside a Slurm job the
+    wall_time : minutes this run may take from now, 0 or more; None for no limit of its own. Inside a Slurm job the
         job's own end counts as well, and the earlier of the two holds.
     margin : seconds to keep for writing and closing. The longest round seen so far (time between two
         calls of `agreed`) is added to it, so that the last round still fits.
@@ -47,11 +55,15 @@ class Stop:
     batch systems tell that the time will be up, are ignored from then on unless somebody else handles them: the
     work is done, and their default action would kill the process while it writes its results. The first SIGINT
     stops cleanly, the second raises KeyboardInterrupt.
+
+    Raises WallTimeError for a wall time that is negative or no number.
     """
 
     def __init__(self, wall_time: float | None = None, margin: float = 60.0, ask_slurm: bool = True) -> None:
         ends = []
         if wall_time is not None:
+            if not 0 <= wall_time < math.inf:
+                raise WallTimeError(f"wall time {wall_time:g}; expected minutes, 0 or more")
             ends.append(time.time() + 60.0 * wall_time)
         if ask_slurm and (slurm_end := slurm_end_time()) is not None:
             ends.append(slurm_end)
@@ -111,7 +123,7 @@ def slurm_end_time(environ: Mapping[str, str] = os.environ) -> float | None:
     Newer versions of Slurm say it in SLURM_JOB_END_TIME, older ones (22.05) only through ``squeue``.
     """
     end = environ.get("SLURM_JOB_END_TIME", "")
-    if end.isdigit():
+    if end.isdecimal():
         return float(end)
     job = environ.get("SLURM_JOB_ID")
     if not job:

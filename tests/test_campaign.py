@@ -24,6 +24,7 @@ from hpctools.campaign import (
     locked,
     share_of,
 )
+from hpctools.campaign_command import carry_out
 from hpctools.config import ConfigError
 from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
 from hpctools.world import World
@@ -187,9 +188,49 @@ def test_shares_of_an_array_make_the_whole():
     parts = [share_of(range(10), f"{i}/3") for i in (1, 2, 3)]
     assert parts[0] == [0, 3, 6, 9] and sorted(i for part in parts for i in part) == list(range(10))
     assert share_of(range(10), None) == list(range(10))
-    for wrong in ("0/3", "4/3", "a/3", "2"):
+    for wrong in ("0/3", "4/3", "a/3", "2", "¹/2", "1/²"):
         with pytest.raises(ConfigError, match="expected I/N"):
             share_of(range(10), wrong)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/campaign"])
+def test_folders_that_cannot_be_written(tmp_path, stop, place):
+    (tmp_path / "file").write_text("x")
+    campaign = Campaign(tmp_path / place, tasks(1, write))
+    for start in (lambda: campaign.run(World(), stop), lambda: carry_out(campaign, World(), workers=2)):
+        with pytest.raises(ConfigError, match="results cannot be written there") as caught:
+            start()
+        assert str(tmp_path / place) in str(caught.value)
+
+
+def test_progress_that_cannot_be_read_spoils_no_table(tmp_path):
+    def damaged(folder: Path) -> float:
+        raise CampaignError(f"{folder}: is damaged")
+
+    campaign = Campaign(tmp_path, [Task("a", 1.0, write, damaged), Task("b", 1.0, write)])
+    campaign.work(campaign.tasks[0]).mkdir(parents=True)
+    assert states(campaign) == [STARTED, WAITING]
+    assert f"{tmp_path}/runs/a: is damaged" in campaign.table()
+
+
+def test_products_are_looked_at(tmp_path, stop):
+    """A wrong one is no finished task, is told, and stands in the way of the run."""
+    def check(product: Path) -> None:
+        looks.append(product.stem)
+        if product.read_text() != "x":
+            raise CampaignError(f"{product} is cut")
+
+    looks: list[str] = []
+    campaign = Campaign(tmp_path, [Task(f"t{i}", 1.0, write, seconds=lambda product: 3.0, check=check)
+                                   for i in range(3)])
+    (tmp_path / "t0.h5").write_text("x")
+    (tmp_path / "t1.h5").write_text("")
+    assert states(campaign) == [DONE, FAILED, WAITING] and campaign.pace() == 3.0
+    with pytest.raises(CampaignError, match=r"t1\.h5 is cut$"):
+        carry_out(campaign, World())
+    assert states(campaign) == [DONE, FAILED, WAITING] and looks.count("t0") == 1
+    (tmp_path / "t1.h5").unlink()
+    assert carry_out(campaign, World()) == COMPLETE
 
 
 def test_a_lock_names_its_holder(tmp_path):

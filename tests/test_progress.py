@@ -38,6 +38,13 @@ def test_terminal_gets_one_bar():
     assert "[###...........................] 10 of 100 samples" in text
 
 
+def test_one_of_many_prints_a_line_now_and_then():
+    for stream in (io.StringIO(), Terminal()):
+        lines = run(stream, steps=150, every=60.0).split("\n")
+        assert [line.split(" of")[0] for line in lines] == ["grid: 60", "grid: 120", ""]
+        assert lines[0].endswith("1 samples/s, 1 min 30 s left")
+
+
 def test_resume_counts_its_own_rate():
     assert "20 of 100 samples (20 %), 1 samples/s" in run(io.StringIO(), initial=10)
 

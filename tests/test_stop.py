@@ -1,5 +1,6 @@
 """Stop flag from signals and wall time."""
 
+import math
 import os
 import signal
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 
 from hpctools import stop
-from hpctools.stop import Stop, parse_slurm_time, slurm_end_time
+from hpctools.stop import USAGE, Stop, WallTimeError, parse_slurm_time, slurm_end_time
 from hpctools.world import World
 
 
@@ -114,3 +115,10 @@ def test_squeue_is_asked_where_slurm_is_old(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert slurm_end_time({"SLURM_JOB_ID": "42"}) is None
     assert slurm_end_time({}) is None
+
+
+@pytest.mark.parametrize("wall_time", [-1.0, math.nan, math.inf])
+def test_a_wall_time_is_a_number_of_minutes(wall_time):
+    with pytest.raises(WallTimeError, match="expected minutes, 0 or more") as caught:
+        Stop(wall_time)
+    assert caught.value.exit_code == USAGE

@@ -102,6 +102,11 @@ def run_command(arguments: list[str]) -> int:
             print(f"stopped ({stopping.reason}) with work left; run the same command again: it goes on")
     if campaign.product(job).exists():
         print(f"complete: {campaign.product(job)}")
+    elif code == stop.COMPLETE:  # nothing was left to take
+        holder = campaign.rows()[0].note or "another process, which has just ended"
+        print(f"{state.name} is in the hands of {holder}; wait for it, or run the same command again later",
+              file=sys.stderr)
+        return stop.STOPPED
     return code
 
 
@@ -131,8 +136,16 @@ def status_command(arguments: list[str]) -> int:
 
     from .run import campaign_of
 
-    campaign = campaign_of(given.design, Path(given.out))
+    out = Path(given.out)
+    campaign = campaign_of(given.design, out)
+    if not out.is_dir():
+        found = "is a file" if out.exists() else "no such folder"
+        raise config.ConfigError(f"--out {out}: {found}; expected the folder of a campaign (`campaign --dry-run` shows "
+                                 "one that was not begun)")
     print(to_json(campaign) if given.json else campaign.table())
+    if others := {path.stem for path in out.glob("*.h5")} - {task.name for task in campaign.tasks}:
+        print(f"{out} holds {len(others)} more files NAME.h5 that are not of this design, such as {min(others)}",
+              file=sys.stderr)
     return stop.COMPLETE
 
 

@@ -6,6 +6,8 @@ import dataclasses
 import json
 import math
 import os
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,7 +108,7 @@ def save(path: Path, progress: Progress, settings: str) -> None:
 def load(path: Path, settings: str) -> Progress | None:
     """The progress of an earlier run of the same settings; None where there is none.
 
-    Raises CheckpointError where the settings were others.
+    Raises CheckpointError where the settings were others, or the file is damaged.
     """
     if not path.exists():
         return None
@@ -119,19 +121,26 @@ def load(path: Path, settings: str) -> Progress | None:
 
 
 def load_any(path: Path) -> Progress | None:
-    """The progress of an earlier run whatever its settings, for tables of status; None where there is none."""
+    """The progress of an earlier run whatever its settings, for tables of status; None where there is none.
+
+    Raises CheckpointError where the file is damaged.
+    """
     return _read(path)[0] if path.exists() else None
 
 
 def _read(path: Path) -> tuple[Progress, str]:
-    with np.load(path) as file:
-        table, found, origin = json.loads(str(file["progress"])), str(file["settings"]), file["origin"]
-    table["energy"] = Mean(**table["energy"])
-    table["temperature"] = Mean(**table["temperature"])
-    table["since_frame"] = [Mean(**entry) for entry in table["since_frame"]]
-    if table["clock"] is not None:
-        table["clock"]["origin"] = origin if origin.size else None
-    return Progress(**table), found
+    try:
+        with np.load(path) as file:
+            table, found, origin = json.loads(str(file["progress"])), str(file["settings"]), file["origin"]
+        table["energy"] = Mean(**table["energy"])
+        table["temperature"] = Mean(**table["temperature"])
+        table["since_frame"] = [Mean(**entry) for entry in table["since_frame"]]
+        if table["clock"] is not None:
+            table["clock"]["origin"] = origin if origin.size else None
+        return Progress(**table), found
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{path}: is damaged ({error}), so this run cannot go on; remove the folder "
+                              f"{path.parent} to start it again") from error
 
 
 def clock_of(progress: Progress, wave_number: float) -> RelaxationClock:

@@ -104,9 +104,13 @@ class TrajectoryWriter:
 
         self._schedule = schedule
         self._names = list(species_names)
-        if keep:
-            self._cut(path, keep)
-        self._file = gsd.hoomd.open(str(path), "r+" if keep else "w")
+        try:
+            if keep:
+                self._cut(path, keep)
+            self._file = gsd.hoomd.open(str(path), "r+" if keep else "w")
+        except (OSError, RuntimeError, KeyError) as error:
+            raise TrajectoryError(f"{path}: cannot be continued ({error}); remove the folder {path.parent} to run this "
+                                  "state anew") from error
 
     @staticmethod
     def _cut(path: Path, keep: int) -> None:
@@ -179,7 +183,9 @@ class Trajectory:
         try:
             self._file: Any = gsd.hoomd.open(str(path), "r")
         except (OSError, RuntimeError) as error:
-            raise TrajectoryError(f"{path}: cannot be read as GSD: {error}") from None
+            raise TrajectoryError(f"{path}: cannot be read as GSD: {error}; expected a trajectory written by python -m "
+                                  "hpctools.liquids run. Where it is damaged, remove its folder and run the state "
+                                  "again") from None
         if not len(self._file) or f"{SCHEDULE}/offsets" not in self._file[0].log:
             self._file.close()
             raise TrajectoryError(f"{path}: no schedule in its first frame; expected a trajectory written by "

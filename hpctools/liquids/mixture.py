@@ -70,7 +70,8 @@ class Mixture:
         """Particles of A and of B in a cubic box of this length (σ_AA) at this number density (σ_AA⁻³).
 
         Raises MixtureError where the density asks for a fraction of a particle, since the run would then
-        be at another density than its name says, or where the box is too small for the potential.
+        be at another density than its name says, where one species would have no particle, or where the box is too
+        small for the potential.
         """
         total = density * box_length**3
         if not (density > 0 and box_length > 0) or abs(total - round(total)) > 1e-6 * max(total, 1.0):
@@ -80,6 +81,9 @@ class Mixture:
             raise MixtureError(f"box length {box_length:g}; expected at least twice the longest cut-off, "
                                f"{2 * self.cutoff.max():g}")
         b = round(self.fractions[1] * round(total))
+        if not 0 < b < round(total):
+            raise MixtureError(f"density {density:g} in a box of length {box_length:g} makes {round(total) - b} A and "
+                               f"{b} B; expected some of both")
         return round(total) - b, b
 
     def pair_energy(self, r: np.ndarray, a: int, b: int) -> np.ndarray:

@@ -83,10 +83,9 @@ def measure(trajectory: Trajectory, settings: Observation, world: World,
     """
     reader = _Reader(trajectory)
     schedule, length, bounds = trajectory.schedule, trajectory.box_length, reader.bounds
+    settings.check_box(length)
+    collective = settings.collective(peak_estimate(bounds[-1] / length**3))
     grid = shells(length, settings.shell_width, settings.k_max, settings.vectors, settings.vector_seed)
-    k_peak = peak_estimate(bounds[-1] / length**3)
-    first = int(k_peak / settings.shell_width) - settings.collective_shells // 2
-    collective = range(first, first + settings.collective_shells)
     rows = slice(grid.first[collective.start], grid.first[collective.stop])
     some = grid.part(collective)
     structure = Structure(schedule.n_blocks, grid, len(reader.counts), settings.bin_width)
@@ -157,7 +156,8 @@ def observe(trajectory_path: str | Path, out: str | Path, further: Mapping[str, 
     settings : how to measure.
     backend : "cpu", "cuda" or "host", see `scattering`; chosen by what is there if empty.
 
-    Raises TrajectoryError for a trajectory that is unfinished or damaged, StoreError where `out` exists already.
+    Raises TrajectoryError for a trajectory that is unfinished or damaged, StoreError where `out` exists already,
+    ObservationError for settings that do not fit the box.
     """
     world = world or World()
     settings = settings or Observation()

@@ -17,6 +17,7 @@ import numpy as np
 
 from hpctools.store import DataSet, Static, StoreError, Writer
 from hpctools.store_reader import open_reader
+from hpctools.store_segment import checksum
 from hpctools.world import World
 
 from .averages import drift, lagrange, standard_error
@@ -92,11 +93,23 @@ class Record:
 
     @classmethod
     def load(cls, path: str | Path) -> Record:
-        """Read a record; raises StoreError where the file is none."""
+        """Read a record; raises StoreError where the file is none, or where what is read is damaged.
+
+        Checksums cover the compressed arrays. HDF5 itself does not survive damage of its own structures.
+        """
         with open_reader(path, KIND) as file:
-            arrays = {name: file[name][()] for name in _stored()}
-            attributes = {key: value.item() if isinstance(value, np.generic) else value
-                          for key, value in file.attrs.items()}
+            try:
+                arrays = {name: file[name][()] for name in _stored()}
+                attributes = {key: value.item() if isinstance(value, np.generic) else value
+                              for key, value in file.attrs.items()}
+                sums = dict(zip(attributes["chunk_data_sets"], file["checksums"][0], strict=True))
+            except (OSError, KeyError, RuntimeError, ValueError) as error:
+                raise StoreError(f"{path}: is damaged ({error}); fetch it again, or move it away and run the state "
+                                 "again") from error
+        for name, expected in sums.items():
+            if checksum(arrays[name]) != expected:
+                raise StoreError(f"{path}: {name} is damaged: its checksum differs; fetch it again, or move it away "
+                                 "and run the state again")
         wide = {name: array.astype(float if array.dtype.kind == "f" else int) for name, array in arrays.items()}
         return cls(path=Path(path), attributes=attributes, **wide)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
 from hpctools.campaign import Campaign, Task, share_of
-from hpctools.campaign_command import carry_out
+from hpctools.campaign_command import carry_out, is_first
+from hpctools.config import ConfigError
 from hpctools.progress import duration
 from hpctools.stop import Stop
 from hpctools.world import World
@@ -17,8 +19,11 @@ from .design import SHIPPED, cost, read_design
 from .simulation import CHECKPOINT, TRAJECTORY, Simulation
 from .state import State
 
+LINE_SECONDS = 60.0
+"""Between lines on the state in work, of the first process of a campaign."""
 
-def run_state(state: State, folder: Path, product: Path, stop: Stop, *, show: bool = True,
+
+def run_state(state: State, folder: Path, product: Path, stop: Stop, *, show: bool | float = True,
               checkpoint_seconds: float = 60.0) -> None:
     """Simulate a state in a folder and write its record; goes on where an earlier run was cut off.
 
@@ -50,8 +55,10 @@ def share_done(state: State, folder: Path) -> float:
     return (before + done.steps) / (before + production)
 
 
-def task(state: State, *, show: bool = True, checkpoint_seconds: float = 60.0) -> Task:
-    """The state as a task of a campaign."""
+def task(state: State, *, show: bool | float = True, checkpoint_seconds: float = 60.0) -> Task:
+    """The state as a task of a campaign. Raises ConfigError for a senseless time between checkpoints."""
+    if not 0 <= checkpoint_seconds < math.inf:
+        raise ConfigError(f"--checkpoint-seconds {checkpoint_seconds:g}; expected seconds, 0 or more")
     return Task(state.name, cost(state),
                 partial(run_state, state, show=show, checkpoint_seconds=checkpoint_seconds),
                 partial(share_done, state), seconds=finished.seconds, check=partial(finished.check, state),
@@ -74,16 +81,19 @@ def plan_text(state: State) -> str:
 
 
 def campaign_of(design: str | None, out: Path, share: str | None = None,
-                checkpoint_seconds: float = 60.0) -> Campaign:
-    """The campaign of a design (None: the shipped library) in a folder, or the part I/N of it."""
+                checkpoint_seconds: float = 60.0, show: bool | float = False) -> Campaign:
+    """The campaign of a design (None: the shipped library) in a folder, or the part I/N of it.
+
+    show: the progress of each state, see `Simulation`.
+    """
     states = share_of(read_design(design or SHIPPED), share)
-    return Campaign(out, [task(state, show=False, checkpoint_seconds=checkpoint_seconds) for state in states])
+    return Campaign(out, [task(state, show=show, checkpoint_seconds=checkpoint_seconds) for state in states])
 
 
 def run_campaign(design: str | None, out: Path, world: World, *, workers: int = 1, share: str | None = None,
                  wall_time: float | None = None, keep: bool = False, retry: bool = False,
                  checkpoint_seconds: float = 60.0, dry_run: bool = False) -> int:
     """The states of a design on all ranks, or on so many local processes; returns the exit code."""
-    campaign = campaign_of(design, out, share, checkpoint_seconds)
+    campaign = campaign_of(design, out, share, checkpoint_seconds, is_first(world) and LINE_SECONDS)
     return carry_out(campaign, world, unit="states", workers=workers, wall_time=wall_time, keep_work=keep, retry=retry,
                      dry_run=dry_run)

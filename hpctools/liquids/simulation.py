@@ -42,10 +42,11 @@ class Simulation:
     folder : for checkpoint, restart files and trajectory; a run that was cut off there goes on.
     stop : looked at between pieces of the run.
     label : words before the progress.
+    show : print the progress: with True as a bar or lines, with a number in a line each so many seconds.
     checkpoint_seconds : a kill loses at most this much work.
     """
 
-    def __init__(self, state: State, folder: Path, stop: Stop, *, label: str = "", show: bool = True,
+    def __init__(self, state: State, folder: Path, stop: Stop, *, label: str = "", show: bool | float = True,
                  checkpoint_seconds: float = 60.0) -> None:
         self.state = state
         self.folder = folder
@@ -290,8 +291,9 @@ class Simulation:
                  enough: Callable[[], bool] = lambda: False, expected: Callable[[], int] | None = None,
                  next_stop: Callable[[], int] | None = None) -> None:
         """Run to `total` steps of the stage, or until it is enough; `look` after each piece."""
+        every = None if isinstance(self._show, bool) else self._show
         with progress_bar.Progress(expected() if expected else total, "steps", f"{self._label}, {words}",
-                                   initial=self.done.steps, enabled=self._show) as bar:
+                                   initial=self.done.steps, enabled=bool(self._show), every=every) as bar:
             while self.done.steps < total and not enough():
                 target = next_stop() if next_stop else self.done.steps + SAMPLE_STEPS
                 target = min(target, total)

@@ -65,6 +65,8 @@ class State:
                 raise StateError(f"{name.replace('_', ' ')} {value:g}; expected a number of at least 0")
         if self.blocks < 4:
             raise StateError(f"blocks {self.blocks}; expected at least 4, for error bars")
+        if self.frames_per_decade < 1:
+            raise StateError(f"frames per decade {self.frames_per_decade}; expected 1 or more")
         if self.seed < 0:
             raise StateError(f"seed {self.seed}; expected 0 or more")
         if self.protocol == "glass" and self.melt >= 0 and self.temperature >= self.melt:

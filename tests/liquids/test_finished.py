@@ -138,3 +138,9 @@ def test_status_tells_the_verdict_of_finished_states(folder, capsys):
     assert f"done     100 %  {NAME}" in text and "the mean temperature is 1.005, +0.51 % off" in text
     assert main(["status", str(design), "--out", str(folder), "--json"]) == COMPLETE
     assert "+0.51 % off" in json.loads(capsys.readouterr().out)[0]["note"]
+
+
+def test_status_tells_of_files_of_other_designs(folder, capsys):
+    (folder / "design.toml").write_text("[[states]]\ntemperatures = [2.0]")
+    assert main(["status", str(folder / "design.toml"), "--out", str(folder)]) == COMPLETE
+    assert f"holds 1 more files NAME.h5 that are not of this design, such as {NAME}" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import h5py
 import numpy as np
 import pytest
 
+from hpctools.liquids.__main__ import main
 from hpctools.liquids.frames import Schedule, Trajectory, TrajectoryError
 from hpctools.liquids.observation import Observation
 from hpctools.liquids.observe import observe, static_offsets
 from hpctools.liquids.record import Record
 from hpctools.liquids.structure import GridError
+from hpctools.stop import USAGE
 from hpctools.store import StoreError
 from hpctools.store_reader import verify
 
@@ -208,8 +211,31 @@ def test_truncated_and_foreign_files(path: Path, tmp_path: Path):
     (tmp_path / "cut.gsd").write_bytes(path.read_bytes()[:100_000])
     (tmp_path / "text.gsd").write_text("no trajectory")
     for name in ("cut.gsd", "text.gsd", "missing.gsd"):
-        with pytest.raises(TrajectoryError, match=rf"{name}: "):
+        with pytest.raises(TrajectoryError, match=rf"{name}: .* remove its folder and run the state again"):
             observe(tmp_path / name, tmp_path / "bad.h5", settings=SETTINGS)
+
+
+@pytest.mark.parametrize("words", [
+    ("--shell-width", "0.3"), ("--vectors", "-3"), ("--bin-width", "0"), ("--bin-width", "9"), ("--static-frames", "0"),
+    ("--collective-shells", "400"), ("--collective-shells", "0"), ("--k-max", "nan"), ("--vector-seed", "-1"),
+    ("--shell-width", "0.5", "--k-max", "0.5", "--collective-shells", "1"),
+])  # fmt: skip
+def test_settings_without_sense(path: Path, tmp_path: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture):
+    assert main(["observe", str(path), str(tmp_path / "bad.h5"), *words]) == USAGE
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "expected" in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_record_is_noticed(record: Record, tmp_path: Path):
+    """One number of F_s is another one, and an array is missing: checksums and names tell."""
+    for name, change in (("wrong.h5", lambda file: file["self_scattering"].__setitem__((3, 0, 2), 0.123)),
+                         ("less.h5", lambda file: file.__delitem__("diffusion"))):
+        shutil.copy(record.path, tmp_path / name)
+        with h5py.File(tmp_path / name, "r+") as file:
+            change(file)
+        with pytest.raises(StoreError, match=rf"{name}: .*is damaged"):
+            Record.load(tmp_path / name)
 
 
 def test_order_of_the_particles_does_not_matter(path: Path, tmp_path: Path, record: Record):

@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -13,13 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpctools.campaign import Stopped
+from hpctools.campaign import STARTED, Campaign, Stopped, locked
 from hpctools.liquids import checkpoint, simulation
-from hpctools.liquids.frames import Trajectory
+from hpctools.liquids import run as liquids_run
+from hpctools.liquids.__main__ import main
+from hpctools.liquids.design import OF_STATES
+from hpctools.liquids.frames import Trajectory, TrajectoryError
 from hpctools.liquids.record import Record
+from hpctools.liquids.run import task
 from hpctools.liquids.simulation import CHECKPOINT, TRAJECTORY, Simulation
 from hpctools.liquids.state import State, StateError
-from hpctools.stop import Stop
+from hpctools.stop import COMPLETE, STOPPED, USAGE, Stop
 
 SMALL = {"potential": "WCA", "density": 1.2, "temperature": 1.0, "particles": 200, "melt_time": 2.0, "blocks": 8,
          "equilibration_relaxations": 4.0, "production_relaxations": 10.0, "production_time": 20.0,
@@ -158,10 +163,63 @@ def test_a_damaged_restart_is_noticed(tmp_path, stop):
         Simulation(state, tmp_path, stop, show=False).run()
 
 
+def test_damaged_files_of_a_run_say_what_to_do(tmp_path):
+    """The checkpoint and the trajectory of a run that was stopped in production, cut to a half."""
+    state = State(**SMALL)
+    folder = tmp_path / "runs" / state.name
+    run = Simulation(state, folder, StopAfter(400), show=False)
+    with pytest.raises(Stopped):
+        run.run()
+    assert run.done.stage == "produce" and run.done.frames > 20
+    for name, error in ((TRAJECTORY, TrajectoryError), (CHECKPOINT, checkpoint.CheckpointError)):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[:len(whole) // 2])
+        with pytest.raises(error, match=f"remove the folder {folder} to"):
+            Simulation(state, folder, StopAfter(10**9), show=False).run()
+    row = Campaign(tmp_path, [task(state)]).rows()[0]
+    assert row.state == STARTED and "checkpoint.npz: is damaged" in row.note
+
+
+def test_a_state_in_other_hands_is_told(tmp_path, capsys):
+    state = State(**SMALL)
+    with locked(tmp_path / "runs" / state.name):
+        assert main(["run", "--out", str(tmp_path), *options(SMALL)]) == STOPPED
+    assert f"{state.name} is in the hands of host" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.h5"))
+
+
+def test_a_campaign_prints_a_line_now_and_then(tmp_path, capsys, monkeypatch):
+    """On the state in work, its stage, speed and time left."""
+    monkeypatch.setattr(liquids_run, "LINE_SECONDS", 1e-3)
+    (tmp_path / "design.toml").write_text("[settings]\n" + "".join(
+        f"{key} = {value}\n" for key, value in SMALL.items() if key not in OF_STATES)
+        + '[[states]]\npotentials = ["WCA"]\ntemperatures = [1.0]')
+    assert main(["campaign", str(tmp_path / "design.toml"), "--out", str(tmp_path)]) == COMPLETE
+    lines = capsys.readouterr().err.splitlines()
+    assert any(re.search(r"^WCA-rho1.2-T1-N200-seed1, producing: .* steps/s, .* left$", line) for line in lines)
+
+
+@pytest.mark.parametrize("words", [
+    ["run", "--wall-time", "-1"], ["run", "--wall-time", "nan"], ["run", "--checkpoint-seconds", "nan"],
+    ["run", "--checkpoint-seconds", "-1"], ["campaign", "--wall-time", "nan"], ["campaign", "--share", "¹/2"],
+    ["run", "--out", "/proc/liquids"], ["campaign", "--out", "/proc/liquids"], ["run", "--density", "0.001"],
+    ["status", "--out", "nowhere"], ["status", "--out", "file"], ["campaign", "--out", "file/below"],
+])  # fmt: skip
+def test_wrong_options(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert main(words) == USAGE
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ") and printed.err.count("\n") == 1 and "expected" in printed.err
+    assert {path.name for path in tmp_path.iterdir()} <= {"file", "results"}
+
+
 @pytest.mark.parametrize(("change", "message"), [
     ({"temperature": -1.0}, "temperature -1"),
     ({"density": float("nan")}, "density nan"),
     ({"blocks": 2}, "at least 4"),
+    ({"frames_per_decade": 0}, "frames per decade 0; expected 1 or more"),
+    ({"frames_per_decade": -3}, "frames per decade -3"),
     ({"protocol": "glass", "temperature": 9.0}, "nothing to quench"),
 ])  # fmt: skip
 def test_settings_without_sense(change, message):
