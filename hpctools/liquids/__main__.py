@@ -40,7 +40,7 @@ RUN = """Simulate one state and write its record.
 Melts, equilibrates in NVT until a clock has counted enough structural relaxations, goes on in NVE at the mean energy,
 keeps frames at block-logarithmic times in a GSD trajectory (OVITO reads it), and writes S(k), F_s(k,t), g(r), MSD,
 energies and their errors to OUT/NAME.h5. A run that was cut off, by kill -9 too, goes on when the same command is
-given again.
+given again. A record that is there already counts as this state only if it is whole and of the same settings.
 """
 
 CAMPAIGN = """Simulate all states of a design; without a design the states of the shipped library.
@@ -48,6 +48,13 @@ CAMPAIGN = """Simulate all states of a design; without a design the states of th
 Any number of ranks, processes and jobs can work in the same folder at the same time; each takes one state at a time.
 A finished state is never run again. The design is a TOML file; see hpctools/liquids/design.py for its keys and
 hpctools/data/liquids/design.toml for an example.
+"""
+
+STATUS = """State of a campaign: how many states are done, and a line for each other one.
+
+Finished states have a line where there is something to say of them: not in equilibrium, crystallised, mean temperature
+off the label or drift of the energy by more than 0.3 %, halves of the run that differ by more than three standard
+errors.
 """
 
 OBSERVE = """Measure a trajectory and write its record: S(k), F_s(k,t), g(r), MSD, energies and their errors.
@@ -128,7 +135,7 @@ def campaign_command(arguments: list[str]) -> int:
 
 def status_command(arguments: list[str]) -> int:
     """What is done and what is left."""
-    parser = _parser("status", "State of a campaign.")
+    parser = _parser("status", STATUS)
     parser.add_argument("design", nargs="?", help="TOML file (default: the shipped library)")
     parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(arguments)
