@@ -273,17 +273,23 @@ def test_workers_share_a_campaign_stop_together_and_go_on(tmp_path):
     def begun() -> set[str]:
         return {path.read_text() for path in tmp_path.glob("out/runs/*/begun")} - {""}
 
+    def both_at_work(process: subprocess.Popen[str]) -> None:
+        deadline = time.monotonic() + 60
+        while len(begun()) < 2:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+
     process = start()
-    deadline = time.monotonic() + 60
-    while len(begun()) < 2:
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
+    both_at_work(process)
     process.terminate()
     text, _ = process.communicate(timeout=60)
     assert process.returncode == STOPPED and "stopped (signal SIGTERM) with 8 states left" in text, text
     assert not any(Path(f"/proc/{pid}").exists() for pid in begun())
-    (tmp_path / "wait").unlink()
+    for path in tmp_path.glob("out/runs/*/begun"):
+        path.unlink()
     process = start()
+    both_at_work(process)
+    (tmp_path / "wait").unlink()
     text, _ = process.communicate(timeout=60)
     assert process.returncode == COMPLETE, text
     lines = (tmp_path / "journal").read_text().split("\n")[:-1]
