@@ -198,7 +198,9 @@ def main() -> None:
         raise AnalysisError("no potential and density has three temperatures in equilibrium around its transition; "
                             "let the campaign go on (python -m hpctools.liquids status)")
     print(text(rows))
-    print("* at some temperatures from the halves of one run\n")
+    if any(row.halves for row in rows):
+        print("* at some temperatures from the halves of one run")
+    print()
     print(slopes(rows))
     if given.out:
         with open(given.out, "w", newline="", encoding="utf-8") as file:
