@@ -7,7 +7,8 @@
                                                                            analysis/liquid_mct_table.py --out writes it
 
 Figures: memory_fig6 (F_s and M/Ω² from the liquid to the glass: simulation, evolution with two exponentials, mode-
-coupling theory), memory_fig7 (1 - R² against the number of exponentials; weight of the slower one against T/T_mct),
+coupling theory), memory_fig7 (1 - R² against the number of exponentials; weight of the slower one against T/T_mct: far
+above T_mct one exponential describes F_s nearly as well, and which of two is the slower one is left to the noise),
 memory_forms (one state: M/Ω² by evolution in both orders of the equation, by inversion, and of mode-coupling theory),
 memory_schematic (equation (8) beside two free exponentials). T_mct is that of the shipped S(k).
 Curves from CSV files are listed by themselves, and drawn as memory_forms_NAME.
@@ -28,7 +29,8 @@ from hpctools.liquids.memory.job import summary
 from hpctools.liquids.memory.product import MemoryFile
 from hpctools.liquids.mixture import mct_temperature, read_mct_temperatures
 
-SHOWN = 4  # states of a panel, from the liquid to the glass
+SHOWN = 5  # states of a panel, from the liquid to the glass
+TICKS = (0.3, 0.5, 1, 2, 5)  # T/T_mct
 
 
 def load(folder: Path) -> tuple[list[MemoryFile], list[MemoryFile]]:
@@ -67,7 +69,9 @@ class States:
                              key=self.reduced, reverse=True) for name in names}
 
     def spread_out(self, files: Sequence[MemoryFile]) -> list[MemoryFile]:
-        """A few of them, from the warmest to the coldest."""
+        """A few of them at one density, the one that goes farthest down, from the warmest to the coldest."""
+        density = min(files, key=self.reduced).attributes["density"]
+        files = [file for file in files if file.attributes["density"] == density]
         at = np.unique(np.linspace(0, len(files) - 1, min(SHOWN, len(files))).round().astype(int))
         return [files[i] for i in at]
 
@@ -124,7 +128,7 @@ def colours(files: Sequence[MemoryFile]) -> Any:
     """Red (warm) to blue (cold)."""
     from matplotlib import colormaps
 
-    return colormaps["coolwarm_r"](np.linspace(0.02, 0.98, max(len(files), 2)))
+    return colormaps["turbo"](np.linspace(0.93, 0.07, max(len(files), 2)))
 
 
 def figure_6(states: States, path: Path) -> None:
@@ -139,15 +143,14 @@ def figure_6(states: States, path: Path) -> None:
             upper, lower = axes[0, 2 * column + j], axes[1, 2 * column + j]
             for file, colour in zip(shown, colours(shown)):
                 omega2 = file.attributes["omega2"][j]
-                text = f"{states.reduced(file):.2f}" + (f", ρ = {file.attributes['density']:g}"
-                                                        if len({f.attributes["density"] for f in shown}) > 1 else "")
                 upper.errorbar(file.t, file.F[:, j], file.error[:, j], fmt="o", markersize=2.5, color=colour)
-                upper.plot(file.t, file.fit[1, j], color=colour, label=text)
+                upper.plot(file.t, file.fit[1, j], color=colour, label=f"{states.reduced(file):.2f}")
                 t = np.geomspace(file.t[0], file.t[-1], 200)
                 lower.plot(t, file.memory(2, j)(t) / omega2, color=colour)
                 upper.plot(file.t, file.mct_F[j], "--", color=colour, linewidth=0.9)
                 lower.plot(file.t, file.mct_M[j] / omega2, "--", color=colour, linewidth=0.9)
-            upper.set(xscale="log", ylim=(-0.05, 1.05), title=f"{name}, species {label}")
+            density = shown[0].attributes["density"]
+            upper.set(xscale="log", ylim=(-0.05, 1.05), title=f"{name}, ρ = {density:g}, species {label}")
             lower.set(xscale="log", yscale="log", ylim=(3e-3, 60), xlabel="t/τ_LJ")
             upper.legend(title="T/T_mct")
         axes[0, 2 * column].set_ylabel("F_s(k_p, t)")
@@ -179,6 +182,9 @@ def figure_7(states: States, path: Path) -> None:
             right.plot(x, y[:, 1], **style)
     middle.set(xlabel="T/T_mct", ylabel="v₂/(v₁ + v₂)", xscale="log")
     right.set(xlabel="T/T_mct", ylabel="share of the slower exponential in ∫M dt", xscale="log")
+    for axis in (middle, right):
+        axis.set_xticks(TICKS, [f"{value:g}" for value in TICKS])
+        axis.set_xticks([], minor=True)
     middle.legend()
     save(figure, path)
 
