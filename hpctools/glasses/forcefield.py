@@ -32,6 +32,8 @@ PARAMETERS = {
     "mie": ("epsilon", "sigma", "repulsive", "attractive"),
 }
 """The parameters of each short-range form, in the order of LAMMPS."""
+_POSITIVE = ("rho", "sigma", "r0", "a")
+_PARTS = {"charges", "coulomb", "variables", "limits", "three_body"}
 _TABLES = {"base", "title", "references", "note", "charges", "coulomb", "variables", "limits", "warnings", "three_body"}
 
 
@@ -137,14 +139,18 @@ def available() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def load(name: str, glass: Composition) -> Field:
+def load(name: str, glass: Composition, asked: Composition | None = None) -> Field:
     """The field `name` (of the package, or the path of a TOML file) with its numbers for a glass.
+
+    asked : the composition that `glass` stands for in whole formula units; it must be inside the field's limits.
 
     Raises ForceFieldError: no such field; a file with unknown or missing entries; elements that it lacks; a glass
     outside its limits; charges that do not make the glass neutral.
     """
     path, table, source = _read(name)
-    return _Resolver(path, table, glass).field(source)
+    if asked is not None:
+        _Resolver(path, table, asked).field(source)
+    return _Resolver(path, table, glass).field(source, limited=asked is None)
 
 
 def _read(name: str) -> tuple[Path, dict[str, Any], str]:
@@ -166,6 +172,8 @@ def _read(name: str) -> tuple[Path, dict[str, Any], str]:
                                   f"{', '.join(available())}")
         _, base, text = _read(table.pop("base"))
         for key, value in table.items():
+            if isinstance(base.get(key), dict) and not isinstance(value, dict):
+                raise ForceFieldError(f"{path}: {key}: found {value!r}, expected a table")
             base[key] = {**base[key], **value} if isinstance(value, dict) and key in base else value
         return path, base, text + source
     return path, table, source
@@ -177,12 +185,16 @@ class _Resolver:
     def __init__(self, path: Path, table: dict[str, Any], glass: Composition) -> None:
         self.path, self.table, self.glass = path, table, glass
         self.variables: dict[str, float] = {}
-        unknown = set(table) - _TABLES - set(PARAMETERS)
-        if unknown:
-            raise ForceFieldError(f"{path}: unknown table {sorted(unknown)[0]!r}; known are "
-                                  f"{', '.join(sorted(_TABLES | set(PARAMETERS)))}")
+        self._known(table, _TABLES | set(PARAMETERS), "")
+        for key in (_PARTS | set(PARAMETERS)) & set(table):
+            self._part(table, key)
+        variables = table.get("variables", {})
+        for name in table.get("limits", {}):
+            if name not in variables:
+                raise ForceFieldError(f"{path}: limits: {name} is none of the file's variables "
+                                      f"({', '.join(variables) or 'it has none'})")
 
-    def field(self, source: str) -> Field:
+    def field(self, source: str, limited: bool = True) -> Field:
         charges_of_all = self._part(self.table, "charges")
         elements = self.glass.elements
         lacking = [element for element in elements if element not in charges_of_all]
@@ -191,52 +203,63 @@ class _Resolver:
                                   f"{', '.join(charges_of_all)}")
         charges = {element: self._number(charges_of_all, element, "charges") for element in elements}
         coulomb = self._part(self.table, "coulomb")
+        self._known(coulomb, {"style", "damping", "cutoff"}, "coulomb: ")
         if coulomb.get("style") != "dsf":
             raise ForceFieldError(f"{self.path}: coulomb: style {coulomb.get('style')!r}; expected 'dsf'")
         pairs = self._pairs(elements)
         field = Field(
             self.path.stem, str(self.table.get("title", self.path.stem)), charges, pairs, self._three_body(elements),
-            self._number(coulomb, "damping", "coulomb"), self._number(coulomb, "cutoff", "coulomb"),
+            self._number(coulomb, "damping", "coulomb", least=0.0), self._length(coulomb, "cutoff", "coulomb"),
             self.variables, self._warnings(elements), source,
         )  # fmt: skip
-        for cation in elements[:-1]:
-            if not field.pairs[(cation, "O")]:
-                raise ForceFieldError(f"{self.path.stem} has no short-range term for {cation}-O")
+        for element in elements:
+            if not field.pairs[(element, "O")]:
+                raise ForceFieldError(f"{self.path.stem} has no short-range term for {element}-O")
         self._check_neutral(charges)
-        self._check_limits()
+        if limited:
+            self._check_limits()
         return field
 
     def _pairs(self, elements: tuple[str, ...]) -> dict[tuple[str, str], tuple[Term, ...]]:
         found: dict[tuple[str, str], list[Term]] = {pair: [] for pair in pairs_of(elements)}
         for form, names in PARAMETERS.items():
             table = self.table.get(form, {})
-            for key, values in table.items():
+            written: dict[tuple[str, ...], str] = {}
+            for key in table:
                 if key == "cutoff":
                     continue
-                pair = self._elements_of(key, 2, form)
+                pair = pair_of(*self._elements_of(key, 2, form))
+                where = f"{form}: {key}"
+                self._once(written, pair, key, form)
+                values = self._part(table, key, form)
+                self._known(values, set(names), f"{where}: ")
                 if not set(pair) <= set(elements):
                     continue
-                where = f"{form}: {key}"
-                if extra := set(values) - set(names):
-                    raise ForceFieldError(f"{self.path}: {where}: unknown parameter {sorted(extra)[0]!r}; expected "
-                                          f"{', '.join(names)}")
-                numbers = tuple(self._number(values, name, where) for name in names)
-                found[pair_of(*pair)].append(Term(form, numbers, self._number(table, "cutoff", form)))
+                numbers = tuple((self._length if name in _POSITIVE else self._number)(values, name, where)
+                                for name in names)
+                if form == "mie" and not numbers[2] > numbers[3] > 0:
+                    raise ForceFieldError(f"{self.path}: {where}: repulsive {numbers[2]:g}, attractive {numbers[3]:g}; "
+                                          "expected repulsive above attractive above 0")
+                found[pair].append(Term(form, numbers, self._length(table, "cutoff", form)))
         return {pair: tuple(terms) for pair, terms in found.items()}
 
     def _three_body(self, elements: tuple[str, ...]) -> tuple[ThreeBody, ...]:
         table = self.table.get("three_body", {})
         found = []
-        for key, values in table.items():
+        written: dict[tuple[str, ...], str] = {}
+        for key in table:
             if key in ("cutoff", "rho", "screens"):
                 continue
             first, apex, last = self._elements_of(key, 3, "three_body")
+            self._once(written, (*pair_of(first, last), apex), key, "three_body")
+            values = self._part(table, key, "three_body")
+            self._known(values, {"half_k", "theta0"}, f"three_body: {key}: ")
             if {first, apex, last} <= set(elements):
                 where = f"three_body: {key}"
                 found.append(ThreeBody(
                     pair_of(first, last), apex, self._number(values, "half_k", where),
-                    self._number(values, "theta0", where), self._number(table, "rho", "three_body"),
-                    self._number(table, "cutoff", "three_body"), self._screens(table.get("screens", [])),
+                    self._number(values, "theta0", where), self._length(table, "rho", "three_body"),
+                    self._length(table, "cutoff", "three_body"), self._screens(table.get("screens", [])),
                 ))  # fmt: skip
         return tuple(found)
 
@@ -245,7 +268,7 @@ class _Resolver:
             found = tuple((float(factor), float(strength)) for factor, strength in rows)
         except (TypeError, ValueError):
             found = ((math.nan, math.nan),)
-        if not all(math.isfinite(factor) and strength > 0 for factor, strength in found):
+        if not all(math.isfinite(factor) and 0 < strength < math.inf for factor, strength in found):
             raise ForceFieldError(f"{self.path}: three_body: screens: found {rows!r}, expected rows of a factor and a "
                                   "length above 0 Å")
         return found
@@ -256,18 +279,42 @@ class _Resolver:
             raise ForceFieldError(f"{self.path}: {where}: found {key!r}, expected {number} elements joined by hyphens")
         return names
 
-    def _part(self, table: dict[str, Any], key: str) -> dict[str, Any]:
-        value = table.get(key)
-        if not isinstance(value, dict):
+    def _known(self, table: dict[str, Any], known: set[str], where: str) -> None:
+        if unknown := sorted(set(table) - known):
+            kind = "entry" if where else "table"
+            raise ForceFieldError(f"{self.path}: {where}unknown {kind} {unknown[0]!r}; known are "
+                                  f"{', '.join(sorted(known))}")
+
+    def _once(self, written: dict[tuple[str, ...], str], what: tuple[str, ...], key: str, where: str) -> None:
+        if what in written:
+            raise ForceFieldError(f"{self.path}: {where}: {written[what]} and {key} are the same: leave one of them")
+        written[what] = key
+
+    def _part(self, table: dict[str, Any], key: str, where: str = "") -> dict[str, Any]:
+        if key not in table:
             raise ForceFieldError(f"{self.path}: the table {key!r} is missing")
+        value = table[key]
+        if not isinstance(value, dict):
+            where = f"{where}: {key}" if where else key
+            raise ForceFieldError(f"{self.path}: {where}: found {value!r}, expected a table")
         return value
 
-    def _number(self, table: dict[str, Any], key: str, where: str) -> float:
+    def _length(self, table: dict[str, Any], key: str, where: str) -> float:
+        value = self._number(table, key, where)
+        if not value > 0:
+            raise ForceFieldError(f"{self.path}: {where}: {key}: found {value:g}, expected a number above 0")
+        return value
+
+    def _number(self, table: dict[str, Any], key: str, where: str, least: float = -math.inf) -> float:
         value = table.get(key)
         if isinstance(value, str):
-            return self._evaluate(value, f"{where}: {key}")
+            value = self._evaluate(value, f"{where}: {key}")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ForceFieldError(f"{self.path}: {where}: {key}: found {value!r}, expected a number or an expression")
+        if not math.isfinite(value):
+            raise ForceFieldError(f"{self.path}: {where}: {key}: found {value}, expected a finite number")
+        if value < least:
+            raise ForceFieldError(f"{self.path}: {where}: {key}: found {value:g}, expected at least {least:g}")
         return float(value)
 
     def _evaluate(self, text: str, where: str) -> float:
@@ -282,12 +329,16 @@ class _Resolver:
         if name not in self.variables:
             if name not in self.table.get("variables", {}):
                 raise ExpressionError(f"{name} is neither an oxide nor one of the file's variables")
-            self.variables[name] = math.nan  # a variable that needs itself ends as NaN and fails its limits
+            self.variables[name] = math.nan  # a variable that needs itself is no finite number
             self.variables[name] = self._number(self.table["variables"], name, "variables")
         return self.variables[name]
 
     def _check_limits(self) -> None:
-        for name, (low, high) in self.table.get("limits", {}).items():
+        for name, ends in self.table.get("limits", {}).items():
+            if not (isinstance(ends, list) and len(ends) == 2 and all(
+                    isinstance(end, int | float) and not isinstance(end, bool) for end in ends) and ends[0] < ends[1]):
+                raise ForceFieldError(f"{self.path}: limits: {name}: found {ends!r}, expected [lowest, highest]")
+            low, high = ends
             value = self.variables.get(name)
             if value is not None and not low <= value <= high:
                 found = ", ".join(f"{key} = {number:.4g}" for key, number in self.variables.items())
@@ -301,7 +352,20 @@ class _Resolver:
             # only fields with charges of the whole composition may balance one oxide by another
             if abs(excess) > 1e-9 and not isinstance(self.table["charges"]["O"], str):
                 raise ForceFieldError(f"{self.path}: {oxide} is not neutral: its charges add up to {excess:g} e")
+        total = sum(float(percent) * (OXIDES[oxide][1] * charges[OXIDES[oxide][0]] + OXIDES[oxide][2] * charges["O"])
+                    for oxide, percent in self.glass.percent.items())
+        if abs(total) > 1e-6:
+            raise ForceFieldError(f"{self.path}: {self.glass} is not neutral: charges add up to {total / 100:g} e in a "
+                                  "mean formula unit")
 
     def _warnings(self, elements: tuple[str, ...]) -> tuple[str, ...]:
         entries = self.table.get("warnings", [])
+        if not isinstance(entries, list):
+            raise ForceFieldError(f"{self.path}: warnings: found {entries!r}, expected tables [[warnings]]")
+        for entry in entries:
+            if not (isinstance(entry, dict) and entry.keys() == {"elements", "text"} and isinstance(
+                    entry["elements"], list) and isinstance(entry["text"], str)):
+                raise ForceFieldError(f"{self.path}: warnings: found {entry!r}, expected elements, a list, and text")
+            if unknown := [e for e in entry["elements"] if e not in MASSES]:
+                raise ForceFieldError(f"{self.path}: warnings: elements: {unknown[0]!r} is unknown")
         return tuple(entry["text"] for entry in entries if set(entry["elements"]) <= set(elements))

@@ -240,7 +240,8 @@ def test_three_atoms_bend_as_the_formula_says(tmp_path, ends, merged):
 def test_a_user_adds_a_field_with_charges_that_depend_on_the_glass(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('[charges]\nO = "-q / 2"\nSi = "q"\n[variables]\nq = "2 + SiO2 / 250"\n[coulomb]\nstyle = "dsf"\n'
-                    "damping = 0.2\ncutoff = 9.0\n[buck]\ncutoff = 9.0\nSi-O = { A = 18000.0, rho = 0.2, C = 130.0 }\n")
+                    "damping = 0.2\ncutoff = 9.0\n[buck]\ncutoff = 9.0\nSi-O = { A = 18000.0, rho = 0.2, C = 130.0 }\n"
+                    "O-O = { A = 1400.0, rho = 0.3, C = 170.0 }\n")
     field = load(str(path), parse("SiO2"))
     assert field.charges == {"Si": pytest.approx(2.4), "O": pytest.approx(-1.2)}
     assert field.name == "mine"
@@ -248,7 +249,7 @@ def test_a_user_adds_a_field_with_charges_that_depend_on_the_glass(tmp_path):
 
 @pytest.mark.parametrize(("text", "message"), [
     ("[charges]\nO = -1.2\nSi = 2.0\n[coulomb]\nstyle = 'dsf'\ndamping = 0.2\ncutoff = 9.0\n[buck]\ncutoff = 9.0\n"
-     "Si-O = { A = 1.0, rho = 0.2, C = 1.0 }", "SiO2 is not neutral"),
+     "Si-O = { A = 1.0, rho = 0.2, C = 1.0 }\nO-O = { A = 1.0, rho = 0.2, C = 1.0 }", "SiO2 is not neutral"),
     ("[charge]\nO = 1", "unknown table 'charge'"),
     ("[charges]\nO = -1.2\nSi = 2.4\n[coulomb]\nstyle = 'ewald'", "expected 'dsf'"),
     ("[charges]\nO = -1.2\nSi = 2.4\n[coulomb]\nstyle = 'dsf'\ndamping = 0.2\ncutoff = 9.0", "no short-range term"),
@@ -258,6 +259,62 @@ def test_a_user_adds_a_field_with_charges_that_depend_on_the_glass(tmp_path):
 def test_faulty_field_files_are_named(tmp_path, text, message):
     path = tmp_path / "mine.toml"
     path.write_text(text)
+    with pytest.raises(ForceFieldError, match=message):
+        load(str(path), parse("SiO2"))
+
+
+WHOLE = """
+warnings = []
+[charges]
+O = -1.2
+Si = 2.4
+[coulomb]
+style = "dsf"
+damping = 0.2
+cutoff = 9.0
+[variables]
+K = "SiO2 / 100"
+[limits]
+K = [0.0, 2.0]
+[buck]
+cutoff = 7.0
+Si-O = { A = 18000.0, rho = 0.2, C = 130.0 }
+O-O = { A = 1400.0, rho = 0.3, C = 170.0 }
+[three_body]
+cutoff = 3.3
+rho = 1.0
+Si-O-Si = { half_k = 12.5, theta0 = 109.47 }
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("O-O = { A = 1400.0, rho = 0.3, C = 170.0 }", "", "no short-range term for O-O"),
+    ("O = -1.2\nSi = 2.4", 'O = "-1.2"\nSi = "2.3"', r"SiO2 is not neutral: charges add up to -0.1 e"),
+    ("A = 18000.0", "A = nan", "buck: Si-O: A: found nan, expected a finite number"),
+    ("C = 170.0", "C = inf", "buck: O-O: C: found inf, expected a finite number"),
+    ("rho = 0.2", "rho = 0", "buck: Si-O: rho: found 0, expected a number above 0"),
+    ("rho = 1.0", "rho = 0.0", "three_body: rho: found 0, expected a number above 0"),
+    ("cutoff = 9.0", "cutoff = -9.0", "coulomb: cutoff: found -9, expected a number above 0"),
+    ("cutoff = 7.0", "cutoff = nan", "buck: cutoff: found nan, expected a finite number"),
+    ("cutoff = 3.3", "cutoff = 0.0", "three_body: cutoff: found 0, expected a number above 0"),
+    ("damping = 0.2", "damping = -0.2", "coulomb: damping: found -0.2, expected at least 0"),
+    ("damping = 0.2", "damping = 0.2\ndampng = 1", "coulomb: unknown entry 'dampng'"),
+    ("theta0 =", "q = 1, theta0 =", "three_body: Si-O-Si: unknown entry 'q'"),
+    ("K = [0.0", "Q = [0.0", "limits: Q is none of the file's variables"),
+    ("K = [0.0, 2.0]", "K = 3", "limits: K: found 3, expected"),
+    ("O-O =", "O-Si = { A = 1.0, rho = 0.2, C = 1.0 }\nO-O =", "buck: Si-O and O-Si are the same"),
+    ("Si-O = { A = 18000.0, rho = 0.2, C = 130.0 }", "Si-O = 3", "buck: Si-O: found 3, expected a table"),
+    ("warnings = []", "pedone = 3", "pedone: found 3, expected a table"),
+    ("warnings = []", "[[pedone]]\nD = 1", "pedone: found .*, expected a table"),
+    ("warnings = []", "[[warnings]]\ntext = 'x'", "warnings: found .*, expected elements"),
+    ("warnings = []", "warnings = 3", "warnings: found 3, expected tables"),
+])
+def test_content_that_cannot_be_is_named(tmp_path, old, new, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(WHOLE)
+    assert load(str(path), parse("SiO2")).charges["Si"] == 2.4
+    assert WHOLE.count(old) == 1 or old.startswith("Si-O =")
+    path.write_text(WHOLE.replace(old, new, 1))
     with pytest.raises(ForceFieldError, match=message):
         load(str(path), parse("SiO2"))
 
