@@ -41,7 +41,7 @@ def bond(a: str, b: str = "O", high: float = 4.5) -> Callable[[Record], float]:
 
 def coordination(cation: str) -> Callable[[Record], float]:
     """Mean number of oxygens."""
-    return lambda record: float(record.coordination(cation).mean())
+    return lambda record: record.coordination(cation)
 
 
 def angle(name: str) -> Callable[[Record], float]:

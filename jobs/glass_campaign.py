@@ -38,7 +38,8 @@ def main() -> int:
 
     def commands() -> list[launcher.Command]:
         campaign()  # a wrong design ends here, not in the job
-        return launcher.blocks("hpctools.glasses", ("campaign", given.design, "--out", given.out), given.jobs)
+        return launcher.blocks("hpctools.glasses", ("campaign", given.design, "--out", given.out),
+                               min(given.jobs, len(design.read(given.design))))
 
     return launcher.launch(given, Path(given.out) / "jobs", commands, lambda: campaign().table())
 

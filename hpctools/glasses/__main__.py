@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -86,11 +87,17 @@ def campaign_command(arguments: list[str]) -> int:
     from . import campaign, design
 
     glasses = share_of(design.read(given.design), given.share)
+    if not glasses:
+        if ranks.rank == 0:
+            print(f"complete: no glasses in this share ({given.share})")
+        return stop.COMPLETE
     made = campaign.campaign_of(glasses, Path(given.out), sys.argv)
     if ranks.rank == 0:
         print(campaign.plan_text(made, glasses, max(ranks.size, given.workers)), flush=True)
-    return carry_out(made, ranks, unit="glasses", workers=given.workers, wall_time=given.wall_time,
+    code = carry_out(made, ranks, unit="glasses", workers=given.workers, wall_time=given.wall_time,
                      margin=given.margin, keep_work=given.keep, retry=given.retry, dry_run=given.dry_run)
+    # a glass that was left out is not finished
+    return stop.ERROR if code == stop.COMPLETE and len(made.tasks) < len(glasses) else code
 
 
 def status_command(arguments: list[str]) -> int:
@@ -139,10 +146,36 @@ def show_command(arguments: list[str]) -> int:
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--wall-time", type=float, metavar="MINUTES", help="stop cleanly after this time")
-    parser.add_argument("--margin", type=float, default=60.0, metavar="SECONDS",
+    parser.add_argument("--wall-time", type=_time, metavar="MINUTES", help="stop cleanly after this time")
+    parser.add_argument("--margin", type=_time, default=60.0, metavar="SECONDS",
                         help="time kept for closing before the wall time (default 60)")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+
+
+def _time(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a time of 0 or more")
+    return value
+
+
+class FileError(OSError):
+    """A file or folder that cannot be used."""
+
+    user_error = True
+
+
+def _with_files(command: command_line.Command) -> command_line.Command:
+    """The command, with files and folders that cannot be used as a mistake of the user's."""
+    def carried(arguments: list[str]) -> int:
+        try:
+            return command(arguments)
+        except OSError as error:
+            if error.filename is None or isinstance(error, BrokenPipeError):
+                raise
+            raise FileError(f"{error.filename} cannot be used: {error.strerror}; choose another file or folder"
+                            ) from error
+    return carried
 
 
 COMMANDS = {"quench": quench_command, "campaign": campaign_command, "status": status_command,
@@ -151,7 +184,7 @@ COMMANDS = {"quench": quench_command, "campaign": campaign_command, "status": st
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    return command_line.main(COMMANDS, HELP, arguments)
+    return command_line.main({name: _with_files(one) for name, one in COMMANDS.items()}, HELP, arguments)
 
 
 if __name__ == "__main__":

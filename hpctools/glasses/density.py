@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .boron import K_MAX, ratios, yun_bray_dell
 from .composition import AVOGADRO, Composition, counts, oxide_mass
 
+FLUEGEL = "Fluegel 2007"
 SILICA = 2.20  # g/cm³
 # cm³/mol. SiO2, BO3: from the densities of the pure glasses (2.20, 1.84 g/cm³); the other values make the sum agree
 # with Fluegel's densities where those hold: 2.4 % rms, 5.6 % at most over 183 glasses with K 2.5 to 6, R 0.3 to 2 and 0
@@ -50,7 +51,7 @@ def start_density(glass: Composition) -> Density:
     molar volumes, with boron's volume by its coordination after Yun, Bray and Dell."""
     value = fluegel(glass)
     if value is not None:
-        return Density(value, "Fluegel 2007")
+        return Density(value, FLUEGEL)
     if set(glass.percent) <= {"SiO2", "BaO", "ZnO", "TiO2"}:
         source = "silica" if len(glass.percent) == 1 else "silica with the dopant terms of Fluegel 2007"
         return Density(SILICA + _dopants(glass["BaO"], glass["ZnO"], glass["TiO2"]), source)

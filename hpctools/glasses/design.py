@@ -10,10 +10,14 @@
     composition = "SiO2"
     protocol = "slow"              # settings of this glass alone
     seeds = [1]
+    rate = 2.0                     # another setting
+    label = "rate2"                # in the names of its files
 """
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,34 +63,53 @@ def read(path: str | Path) -> list[Glass]:
         raise DesignError(f"{path}: no [[glass]] entries")
     found: list[tuple[int, int, Glass]] = []
     for index, entry in enumerate(glasses):
+        if not isinstance(entry, dict):
+            raise DesignError(f"{path}: glass: found {entry!r}, expected tables [[glass]]")
         for order, task in enumerate(_tasks({**table, **entry}, f"{path}, glass {index + 1}")):
             found.append((order, index, task))
     ordered = [glass for _, _, glass in sorted(found, key=lambda item: item[:2])]
-    names = [glass.name for glass in ordered]
-    if double := {name for name in names if names.count(name) > 1}:
-        raise DesignError(f"{path}: {sorted(double)[0]} stands there twice")
+    first: dict[str, QuenchJob] = {}
+    for glass in ordered:
+        if glass.name in first:
+            _refuse_twin(path, glass, first[glass.name])
+        first[glass.name] = glass.job
     return ordered
+
+
+def _refuse_twin(path: Path, glass: Glass, other: QuenchJob) -> None:
+    a, b = dataclasses.asdict(other), dataclasses.asdict(glass.job)
+    off = [f"{key} {a[key]} and {b[key]}" for key in a if a[key] != b[key]]
+    raise DesignError(f"{path}: {glass.name} stands there twice" + (
+        f", with {', '.join(off)}, and names tell only protocol, field, atoms and seed: give one of them "
+        'label = "…", which its name then has' if off else ""))
 
 
 def _tasks(values: dict[str, Any], source: str) -> Iterator[Glass]:
     values = dict(values)
     protocol, seeds = values.pop("protocol", "standard"), values.pop("seeds", [1])
+    label = values.pop("label", "")
+    if not isinstance(protocol, str):
+        raise DesignError(f"{source}: protocol: found {protocol!r}, expected a name")
+    if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z0-9.+-]*", label):
+        raise DesignError(f"{source}: label: found {label!r}, expected letters, digits and . + -")
     if "composition" not in values:
         raise DesignError(f"{source}: no composition")
     if not isinstance(seeds, list) or not seeds:
         raise DesignError(f"{source}: seeds: found {seeds!r}, expected a list of whole numbers")
     for seed in seeds:
         job = make(protocol, {**values, "seed": seed}, source)
-        yield Glass(task_name(job, protocol), job)
+        yield Glass(task_name(job, protocol, label), job)
 
 
-def task_name(job: QuenchJob, protocol: str) -> str:
+def task_name(job: QuenchJob, protocol: str, label: str = "") -> str:
     """Composition, what is unusual, and seed: "60SiO2-20B2O3-20Na2O_slow_s1"."""
     unusual = [] if protocol == "standard" else [protocol]
     if job.field != DEFAULT:
         unusual.append(Path(job.field).stem)
     if job.atoms is not None:
         unusual.append(f"n{job.atoms}")
+    if label:
+        unusual.append(label)
     return "_".join([str(parse(job.composition)), *unusual, f"s{job.seed}"])
 
 

@@ -22,15 +22,20 @@ def find() -> str | None:
     return shutil.which("packmol") or shutil.which("packmol", path=str(Path(sys.executable).parent))
 
 
+def program() -> str:
+    """The same. Raises PackmolError where there is none."""
+    found = find()
+    if found is None:
+        raise PackmolError("start is packmol, but there is no packmol on PATH: install it (pip install "
+                           "'hpctools[packmol]'; Debian: apt-get install packmol), or choose --start random")
+    return found
+
+
 def pack(atoms: dict[str, int], length: float, tolerance: float, seed: int, folder: Path) -> NDArray[np.float64]:
     """Positions (n, 3) in Å of atoms by element in a cubic box, none nearer than the tolerance (Å) to another.
 
     The box that PACKMOL fills is one tolerance smaller, so that this holds across the periodic boundaries too.
     """
-    program = find()
-    if program is None:
-        raise PackmolError("start is packmol, but there is no packmol on PATH: install it (pip install "
-                           "'hpctools[packmol]'; Debian: apt-get install packmol), or choose --start random")
     high = length - tolerance
     lines = [f"tolerance {tolerance}", f"seed {seed % 2**31}", "filetype xyz", "output packed.xyz"]
     for element, number in atoms.items():
@@ -42,7 +47,7 @@ def pack(atoms: dict[str, int], length: float, tolerance: float, seed: int, fold
     packed.unlink(missing_ok=True)
     # PACKMOL reads its input twice, so it must be a file and not a pipe
     with (folder / "packmol.inp").open("rb") as given, (folder / "packmol.log").open("wb") as log:
-        done = subprocess.run([program], stdin=given, cwd=folder, stdout=log, stderr=log, check=False)
+        done = subprocess.run([program()], stdin=given, cwd=folder, stdout=log, stderr=log, check=False)
     if done.returncode or not packed.exists():
         raise PackmolError(f"packmol found no positions for {sum(atoms.values())} atoms {tolerance:g} Å apart: lower "
                            f"overlap or density (see {folder / 'packmol.log'})")

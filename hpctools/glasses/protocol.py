@@ -47,6 +47,8 @@ class Protocol:
         for name in times:
             if not 0 < getattr(self, name) < math.inf:
                 raise ProtocolError(f"{name} {getattr(self, name):g}; expected a number above 0")
+        if not abs(self.pressure) <= 1e6:
+            raise ProtocolError(f"pressure {self.pressure:g} bar; expected a number from -1e6 to 1e6 (100 GPa)")
         if not self.temperature < self.melt_temperature <= 20000:
             raise ProtocolError(f"melt_temperature {self.melt_temperature:g}; expected above the glass's "
                                 f"{self.temperature:g} K, at most 20000 K")
@@ -112,6 +114,11 @@ class Stage:
     def time(self, step: float) -> float:
         """The time at a step of this stage, ps."""
         return self.start + (step - self.first) * self.timestep / 1000
+
+    @property
+    def rate(self) -> float:
+        """Of cooling, K/ps."""
+        return (self.begin - self.end) / (self.time(self.last) - self.start)
 
     def temperature(self, step: float) -> float:
         """The temperature that the thermostat aims at, K."""

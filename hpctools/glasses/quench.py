@@ -6,7 +6,8 @@ A run lives in a folder of its own:
     pair.table, three_body.*, log.lammps
     state.json, restart.N the step reached, and the atoms there
     thermo.txt            temperature (K), pressure (bar), volume (Å³), potential energy (eV), each averaged over the
-                          steps of a sample_time (1 ps; 2 ps in the hot stages, whose steps are longer)
+                          steps of a sample_time (1 ps; 2 ps in the hot stages, whose steps are longer), or over the
+                          rest of it where the run was stopped within one
     quench.lammpstrj      a frame with each of these rows, from the melt to the relaxed glass (OVITO reads it)
     production.lammpstrj  the frames that the structure is taken from
 
@@ -33,11 +34,14 @@ from hpctools.world import World
 
 from . import forcefield, tables, trajectory
 from .composition import Composition, counts, from_units, parse
-from .density import Density, atoms_for_length, box_length, start_density
+from .density import FLUEGEL, Density, atoms_for_length, box_length, molar_volume_density, start_density
 from .job import QuenchJob
 from .protocol import Stage
 
 NEIGHBOUR = ("neighbor 1.0 bin", "neigh_modify every 1 delay 0 check yes")
+PIECE = 2.0  # s of wall time between two looks at signals and the wall time
+FIRST_SPEED = 1e5  # atom-steps/s of a core, for the first piece
+FAR_OFF = 0.1  # of two estimates of a density: they agree within 6 % where both hold
 THERMO = "c_thermo_temp c_thermo_press v_volume c_thermo_pe"
 
 
@@ -71,6 +75,21 @@ class Plan:
         """Elements by LAMMPS type."""
         return tuple(self.atoms)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know of this glass."""
+        found = list(self.field.warnings)
+        reach = max([self.field.cutoff, *(term.cutoff for terms in self.field.pairs.values() for term in terms)])
+        if self.length < 2 * reach:
+            found.append(f"the box of {self.length:.2f} Å is shorter than twice the cut-off of {reach:g} Å: atoms feel "
+                         "each other's images")
+        if self.density.source == FLUEGEL:
+            simple = molar_volume_density(self.wanted)
+            if abs(self.density.value / simple - 1) > FAR_OFF:
+                found.append(f"the regression of Fluegel 2007 gives {self.density.value:.3f} g/cm³ at the start, molar "
+                             f"volumes {simple:.3f}: probably outside its range; --density sets another")
+        return tuple(found)
+
 
 def plan(job: QuenchJob) -> Plan:
     """The box of a job. Raises the errors of composition, density and force field."""
@@ -80,11 +99,26 @@ def plan(job: QuenchJob) -> Plan:
     units = wanted.units(number)
     realised = from_units(units)
     return Plan(wanted, realised, units, density, box_length(units, density.value),
-                forcefield.load(job.field, realised))
+                forcefield.load(job.field, realised, wanted))
+
+
+def check(job: QuenchJob, plan: Plan, folder: Path) -> None:
+    """What can be known before a folder is made. Raises TableError and PackmolError."""
+    check_path(plan.field, folder)
+    if job.start == "packmol":
+        from .packmol import program
+
+        program()
+
+
+def check_path(field: forcefield.Field, folder: Path) -> None:
+    """Raises TableError where LAMMPS could not find the files of the field in a folder."""
+    tables.check_folder(field, folder.resolve())
 
 
 class Run:
-    """The simulation in its folder; `advance` does a sample_time of work, the caller decides when to stop.
+    """The simulation in its folder; `advance` does a sample_time of work, or a few seconds of it where that takes long;
+    the caller decides when to stop.
 
     The folder must be locked by the caller (`campaign.locked`). Raises QuenchError where it belongs to other settings
     or LAMMPS fails.
@@ -93,12 +127,14 @@ class Run:
     def __init__(self, job: QuenchJob, folder: Path, world: World | None = None) -> None:
         self.job, self.folder, self.world = job, folder.resolve(), world or World()
         self.plan = plan(job)
-        tables.check_folder(self.plan.field, self.folder)
+        check(job, self.plan, self.folder)
         self.stages = job.stages()
         self.step = 0
         self._lammps: Any = None
         self._stage: Stage | None = None
         self._seconds = 0.0
+        self._speed = FIRST_SPEED * self.world.size / sum(self.plan.atoms.values())  # steps/s
+        self._late = False  # are the rows those of the rest of a sample_time?
         if self.world.rank == 0:
             self._claim_folder()
         self.world.barrier()
@@ -151,17 +187,26 @@ class Run:
         self._report()
 
     def advance(self) -> None:
-        """Integrate the steps of one sample_time."""
+        """Integrate the steps to the end of a sample_time, at most those of about `PIECE` seconds."""
         stage = next(s for s in self.stages if s.first <= self.step < s.last)
         fresh = stage is not self._stage
         started = time.perf_counter()
         if fresh:
             self._enter(stage)
+        whole = self.job.sample_steps
+        if self._late and self.step % whole == 0:
+            self._average()
+            fresh = True
+        steps = min(whole - self.step % whole, self.world.bcast(max(int(self._speed * PIECE), 1)))
+        # between the pieces of a stage nothing is set up anew
         pre = "yes" if fresh else "no"
-        self._commands(f"run {self.job.sample_steps} start {stage.first} stop {stage.last} pre {pre} post no")
-        self.step += self.job.sample_steps
-        self._seconds += time.perf_counter() - started
-        if self.step == stage.last or self.step % self.job.steps(self.job.restart_time) < self.job.sample_steps:
+        self._commands(f"run {steps} start {stage.first} stop {stage.last} pre {pre} post no")
+        self.step += steps
+        took = time.perf_counter() - started
+        self._seconds += took
+        self._speed = steps / max(took, 1e-6)
+        at_restart = self.step % self.job.steps(self.job.restart_time) < whole
+        if self.step == stage.last or (self.step % whole == 0 and at_restart):
             self.save()
 
     def save(self) -> None:
@@ -195,7 +240,10 @@ class Run:
 
     def _read_state(self) -> dict[str, Any] | None:
         path = self.folder / "state.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        found = _state(self.folder)
+        if found is None and path.exists():
+            raise QuenchError(f"{path} is not whole, so that the run cannot go on: remove {self.folder} and run again")
+        return found
 
     def _commands(self, *lines: str) -> None:
         for line in lines:
@@ -253,14 +301,21 @@ class Run:
 
     def _report(self) -> None:
         """Rows of thermodynamic data."""
-        steps = self.job.sample_steps
+        self._commands("thermo_style custom step temp press vol density pe etotal cpu",
+                       f"thermo {self.job.sample_steps}", "variable volume equal vol")
+        self._average()
+
+    def _average(self) -> None:
+        """Means over each sample_time; of one that began before a restart over what is left of it."""
+        whole = self.job.sample_steps
+        left = whole - self.step % whole
+        if self._late:
+            self._commands("unfix thermo")
+        self._late = left < whole
         # at least two values a row: one alone would be taken at step 0 and at each restart too
-        every = max(d for d in range(1, 11) if steps % d == 0 and steps // d > 1)
-        self._commands(
-            "thermo_style custom step temp press vol density pe etotal cpu",
-            f"thermo {steps}", "variable volume equal vol",
-            f'fix thermo all ave/time {every} {steps // every} {steps} {THERMO} append "{self.folder / "thermo.txt"}"',
-        )
+        every = 1 if self._late else max(d for d in range(1, 11) if whole % d == 0 and whole // d > 1)
+        self._commands(f"fix thermo all ave/time {every} {left // every} {whole} {THERMO} append "
+                       f'"{self.folder / "thermo.txt"}"')
 
     def _enter(self, stage: Stage) -> None:
         """Take the former stage's fixes away and set those of this one."""
@@ -308,8 +363,17 @@ class Run:
 
 def saved_step(folder: Path) -> int:
     """The step of a run's last restart file, 0 where there is none."""
-    path = folder / "state.json"
-    return int(json.loads(path.read_text(encoding="utf-8"))["step"]) if path.exists() else 0
+    found = _state(folder)
+    return found["step"] if found else 0
+
+
+def _state(folder: Path) -> dict[str, Any] | None:
+    """What state.json says; None where it is missing or not whole."""
+    try:
+        found = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        return {"step": int(found["step"]), "restart": str(found["restart"]), "seconds": float(found["seconds"])}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def work(run: Run, stop: Stop, tell: Callable[[int], None]) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hpctools.provenance import provenance
 
-from . import structure, tables, trajectory
+from . import identity, structure, tables, trajectory
 from .boron import K_MAX, ratios, yun_bray_dell
 from .composition import AVOGADRO, MASSES
 from .density import fluegel
@@ -109,11 +109,11 @@ def _attributes(run: Run, s: Structure, arguments: list[str]) -> dict[str, Any]:
         "temperature_production_K": float(rows["production"][:, 1].mean()),
         "potential_energy_eV_atom": (energy + self_energy) / number,
         "potential_energy_error_eV_atom": energy_error / number,
-        "rate_K_ps": (quench.begin - quench.end) / (quench.time(quench.last) - quench.start),
+        "rate_K_ps": quench.rate,
         "force_field": plan.field.name,
-        "force_field_numbers": json.dumps(_field_numbers(run)),
+        "force_field_numbers": json.dumps(identity.field_numbers(plan.field)),
         "force_field_sha256": hashlib.sha256(plan.field.source.encode()).hexdigest(),
-        "warnings": json.dumps(list(plan.field.warnings)),
+        "warnings": json.dumps(list(plan.warnings)),
         "steps": run.last_step,
         "integration_seconds": run.seconds,
         "atom_steps_per_second": number * run.last_step / max(run.seconds, 1e-9),
@@ -191,19 +191,6 @@ def _density(run: Run, volume: float) -> float:
     return grams / (volume * 1e-24)
 
 
-def _field_numbers(run: Run) -> dict[str, Any]:
-    field = run.plan.field
-    return {
-        "charges": field.charges,
-        "dsf": {"damping": field.damping, "cutoff": field.cutoff},
-        "pairs": {"-".join(pair): [[t.form, *t.parameters, t.cutoff] for t in terms]
-                  for pair, terms in field.pairs.items() if terms},
-        "three_body": [[*t.ends, t.apex, t.half_k, t.theta0, t.rho, t.cutoff, *map(list, t.screens)]
-                       for t in field.three_body],
-        "variables": field.variables,
-    }  # fmt: skip
-
-
 def _small(values: NDArray[Any]) -> NDArray[Any]:
     """The same integers in the smallest unsigned type."""
     return np.asarray(values).astype(np.min_scalar_type(int(np.max(values, initial=0))))
@@ -239,15 +226,15 @@ class Record:
         return structure.pair_correlation(counts, pair, self.listed("atoms"), a["volume_angstrom3"], int(a["frames"]),
                                           rebin, float(a["bin_angstrom"]))
 
-    def coordination(self, cation: str) -> NDArray[np.float64]:
-        """Mean number of oxygens of a cation, by block."""
-        counts = self.data["coordination"][self.listed("cations").index(cation)]
-        return counts @ np.arange(counts.shape[1]) / counts.sum(1)
+    def coordination(self, cation: str) -> float:
+        """Mean number of oxygens of a cation, over all frames."""
+        counts = self.data["coordination"][self.listed("cations").index(cation)].sum(0)
+        return float(counts @ np.arange(len(counts)) / counts.sum())
 
-    def n4(self) -> NDArray[np.float64]:
-        """Share of boron with four oxygens, by block; of all boron."""
-        counts = self.data["coordination"][self.listed("cations").index("B")]
-        return counts[:, 4] / counts.sum(1)
+    def n4(self) -> float:
+        """Share of boron with four oxygens; of all boron, over all frames."""
+        counts = self.data["coordination"][self.listed("cations").index("B")].sum(0)
+        return float(counts[4] / counts.sum())
 
     def mean_angle(self, triplet: str) -> float:
         """Mean bond angle in degrees."""
@@ -265,26 +252,26 @@ class Record:
 
 
 def read(path: str | Path) -> Record:
-    """Read a record. Raises RecordError where the file is missing or something else."""
+    """Read a record. Raises RecordError where the file is missing, cut off or something else."""
+    return _open(Path(path), with_data=True)
+
+
+def _open(path: Path, with_data: bool) -> Record:
     import h5py
 
-    path = Path(path)
     try:
         with h5py.File(path, "r") as file:
             attributes = dict(file.attrs)
             if attributes.get("kind") != KIND:
                 raise RecordError(f"{path} is not the record of a glass (kind {attributes.get('kind')!r})")
-            return Record(path, attributes, {name: data[()] for name, data in file.items()})
-    except OSError as error:
-        raise RecordError(f"{path} cannot be read: {error}") from None
+            return Record(path, attributes, {name: data[()] for name, data in file.items()} if with_data else {})
+    except (OSError, RuntimeError, KeyError) as error:  # as HDF5 tells of files that are cut off
+        raise RecordError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def attributes(path: str | Path) -> dict[str, Any]:
-    """The attributes of a record alone."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return dict(file.attrs)
+    """The attributes of a record alone. Raises RecordError as `read` does."""
+    return _open(Path(path), with_data=False).attributes
 
 
 def summary(record: Record) -> str:
@@ -296,12 +283,12 @@ def summary(record: Record) -> str:
         f"{sum(record.listed('atoms').values())} atoms, box {a['box_angstrom']:.2f} Å",
         f"density   {a['density_g_cm3']:.3f} g/cm³ relaxed, {a['density_start_g_cm3']:.3f} at the start "
         f"({a['density_start_source']}); there {a['pressure_start_density_GPa']:.2f} GPa",
-        "bonds     " + ", ".join(f"{c}-O {record.first_peak((c, 'O')):.3f} Å × {record.coordination(c).mean():.2f}"
+        "bonds     " + ", ".join(f"{c}-O {record.first_peak((c, 'O')):.3f} Å × {record.coordination(c):.2f}"
                                  for c in cations),
     ]  # fmt: skip
     if "B" in cations:
         total = record.data["boron"].sum(0)
-        lines.append(f"boron     N4 {record.n4().mean():.3f} (Yun-Bray-Dell {a['n4_yun_bray_dell']:.3f}), B-O "
+        lines.append(f"boron     N4 {record.n4():.3f} (Yun-Bray-Dell {a['n4_yun_bray_dell']:.3f}), B-O "
                      + ", ".join(f"{t / max(n, 1):.3f} Å (BO{f})" for (t, n), f in zip(total, (3, 4))))
     lines.append("angles    " + ", ".join(f"{name} {record.mean_angle(name):.1f}°" for name in record.listed("triplets")
                                           if record.data["angle_sums"][record.listed("triplets").index(name)].sum()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hpctools.progress import Progress, duration
 from hpctools.stop import COMPLETE, STOPPED, Stop
 from hpctools.world import World
 
-from . import quench, record
+from . import identity, quench, record
 from .campaign import SPEED
 from .composition import parse
 from .job import QuenchJob
@@ -21,18 +22,20 @@ def plan_text(job: QuenchJob, plan: Plan, folder: Path, ranks: int) -> str:
     """The plan of a run, for people."""
     atoms = sum(plan.atoms.values())
     stages = job.stages()
+    cooling = next(stage for stage in stages if stage.name == "quench")
+    rounded = "" if math.isclose(cooling.rate, job.rate, rel_tol=1e-3) else f" (asked for {job.rate:g}: whole samples)"
     seconds = atoms * stages[-1].last / SPEED / ranks
     lines = [
         f"glass     {plan.wanted}: {atoms} atoms (" + ", ".join(f"{n} {e}" for e, n in plan.atoms.items()) + ")",
         f"box       {plan.length:.2f} Å at {plan.density.value:.3f} g/cm³ ({plan.density.source})",
         f"field     {plan.field.title}" + "".join(f", {k} = {v:.4g}" for k, v in plan.field.variables.items()),
         "stages    " + ", ".join(f"{s.name} {s.time(s.last) - s.start:g} ps" for s in stages),
-        f"cooling   {job.melt_temperature:g} K to {job.temperature:g} K at {job.rate:g} K/ps",
+        f"cooling   {job.melt_temperature:g} K to {job.temperature:g} K at {cooling.rate:.4g} K/ps{rounded}",
         f"output    {folder}",
         f"time      about {duration(seconds)} on {ranks} core{'s' * (ranks > 1)} "
         f"({SPEED:.2g} atom-steps/s a core)",
     ]
-    return "\n".join(lines + [f"warning   {text}" for text in plan.field.warnings])
+    return "\n".join(lines + [f"warning   {text}" for text in plan.warnings])
 
 
 def run(job: QuenchJob, out: str | None, world: World, arguments: list[str], wall_time: float | None, margin: float,
@@ -43,11 +46,16 @@ def run(job: QuenchJob, out: str | None, world: World, arguments: list[str], wal
     talk = world.rank == 0
     if talk:
         print(plan_text(job, plan, folder, world.size), flush=True)
+    quench.check(job, plan, folder)
+    found = record.read(path) if (path := folder / "record.h5").exists() else None
+    if found is not None and (other := identity.differences(found.attributes, job, plan.field)):
+        raise quench.QuenchError(f"{path} is of another glass: {'; '.join(other)}. Choose another --out, or move it "
+                                 "away")
     if dry_run:
         return COMPLETE
-    if (path := folder / "record.h5").exists():
+    if found is not None:
         if talk:
-            print(f"{path} is complete already: nothing to do\n{record.summary(record.read(path))}")
+            print(f"{path} is complete already: nothing to do\n{record.summary(found)}")
         return COMPLETE
     with locked(folder) if talk else nullcontext("") as holder:
         holder = world.bcast(holder)

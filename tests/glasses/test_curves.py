@@ -39,12 +39,46 @@ def test_coordination_of_silica(silica):
     row = silica.of_pair(("Si", "O"))[0]
     si, o = silica.densities[row]
     forth = coordination_number(silica.r, silica.g[row], o, 2.2)
-    assert forth == pytest.approx(record.read(SILICA).coordination("Si").mean(), abs=1e-6)
+    assert forth == pytest.approx(record.read(SILICA).coordination("Si"), abs=1e-6)
     assert forth * si == pytest.approx(coordination_number(silica.r, silica.g[row], si, 2.2) * o)
     # an ideal gas: the volume of the sphere
     ideal = coordination_number(silica.r, np.ones(100), 0.1, 3.0)
     assert ideal == pytest.approx(0.1 * 4 / 3 * np.pi * 27)
     assert shell_volumes(silica.r).sum() == pytest.approx(4 / 3 * np.pi * 1000)
+
+
+def altered(one, seed=None, name="other.h5", **settings):
+    """A record with another seed or other settings, its counts the same."""
+    text = one.attributes["config_toml"]
+    for key, value in settings.items():
+        text = "\n".join(f"{key} = {value}" if line.startswith(f"{key} =") else line for line in text.splitlines())
+    attributes = {**one.attributes, "config_toml": text, "seed": one.attributes["seed"] if seed is None else seed}
+    return replace(one, path=one.path.with_name(name), attributes=attributes)
+
+
+def test_only_different_seeds_of_the_same_thing_are_pooled():
+    one = record.read(SILICA)
+    found = curves.gather([one, altered(one, 2, "two.h5"), altered(one, 2, "copy.h5"),
+                           altered(one, 3, "hot.h5", pressure=50000.0), altered(one, 4, "kept.h5", restart_time=3.0)])
+    assert set(found.seeds) == {3}, "seeds 1, 2 and 4"
+    text = "\n".join(found.left_out)
+    assert "copy.h5: the same glass and seed as" in text and "hot.h5: pressure 50000, others 1" in text
+    assert len(found.left_out) == 2
+    # another file of the same name: by its numbers, not by its words
+    note = {"force_field_sha256": "0" * 64}
+    again = replace(one, attributes={**one.attributes, **note, "seed": 5}, path=one.path.with_name("five.h5"))
+    assert set(curves.gather([one, again]).seeds) == {2}
+    again.attributes["force_field_numbers"] = one.attributes["force_field_numbers"].replace("7.093669", "7.2")
+    mixed = curves.gather([one, altered(one, 2), again])
+    assert set(mixed.seeds) == {2} and "field bmp-shrm (2), others bmp-shrm" in mixed.left_out[0]
+    larger = replace(one, path=one.path.with_name("large.h5"), attributes={
+        **one.attributes, "atoms": '{"Si": 1000, "O": 2000}', "seed": 1})
+    assert "large.h5: 3000 atoms" in curves.gather([one, altered(one, 2), larger]).left_out[0]
+
+
+def test_shipped_records_of_other_fields_are_named():
+    found = curves.gather(curves.find([curves.LIBRARY]))
+    assert len([line for line in found.left_out if "field bmp-shrm, others bmp-shrm-smooth" in line]) == 3
 
 
 def test_first_peak_and_first_shell(silica):

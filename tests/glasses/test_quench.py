@@ -275,6 +275,176 @@ def test_bad_input_gets_one_line(tmp_path, monkeypatch, capsys, words, code, mes
     assert [path.name for path in tmp_path.iterdir()] == ["here.toml"]
 
 
+def test_a_finished_glass_of_other_settings_is_no_answer(finished, tmp_path, capsys):
+    job, folder = finished
+    settings = tmp_path / "job.toml"
+    settings.write_text(dump_toml(job))
+    asked = ["quench", "--config", str(settings), "--out", str(folder)]
+    assert main(asked) == COMPLETE and "complete already" in capsys.readouterr().out
+    assert main([*asked, "--composition", " 54 SiO2 - 18B2O3-18Na2O-10ZnO", "--restart-time", "9"]) == COMPLETE
+    capsys.readouterr()
+    assert main([*asked, "--rate", "100", "--seed", "7", "--composition", "80SiO2-20BaO"]) == ERROR
+    error = capsys.readouterr().err
+    assert "rate is 2700, asked for 100; " in error and "seed is 1, asked for 7" in error and "another --out" in error
+    assert "composition is 54SiO2-18B2O3-18Na2O-10ZnO, asked for 80SiO2-20BaO" in error and error.count("\n") == 1
+    # numbers of the force field, not the words of its file
+    own = tmp_path / f"{job.field}.toml"
+    text = (ROOT / f"hpctools/glasses/fields/{job.field}.toml").read_text()
+    own.write_text('base = "bmp-shrm"\nnote = "other words"\n' + text[text.index("[three_body]"):])
+    assert main([*asked, "--field", str(own)]) == COMPLETE
+    own.write_text(own.read_text().replace("0.418", "0.419"))
+    capsys.readouterr()
+    assert main([*asked, "--field", str(own)]) == ERROR
+    assert "the numbers of the force field bmp-shrm-smooth have changed" in capsys.readouterr().err
+
+
+def test_a_finished_campaign_of_another_design_is_no_answer(finished, tmp_path, short, capsys):
+    folder = finished[1]
+    values = {**short, "atoms": 90}
+    text = 'protocol = "fast"\n{}\n[[glass]]\ncomposition = "54SiO2-18B2O3-18Na2O-10ZnO"\n'
+    design = tmp_path / "d.toml"
+    product = tmp_path / "54SiO2-18B2O3-18Na2O-10ZnO_fast_n90_s1.h5"
+    product.write_bytes((folder / "record.h5").read_bytes())
+    design.write_text(text.format("\n".join(f"{key} = {value}" for key, value in values.items())))
+    assert main(["campaign", str(design), "--out", str(tmp_path)]) == COMPLETE
+    assert "complete: all 1 glasses" in capsys.readouterr().out
+    values["rate"] = 2000.0
+    design.write_text(text.format("\n".join(f"{key} = {value}" for key, value in values.items())))
+    for command in ("campaign", "status"):
+        assert main([command, str(design), "--out", str(tmp_path)]) == ERROR
+        assert "rate is 2700, asked for 2000" in capsys.readouterr().err
+    # cut off: named, and not taken for finished
+    product.write_bytes((folder / "record.h5").read_bytes()[:9000])
+    for command, code in (("status", COMPLETE), ("campaign", ERROR)):
+        assert main([command, str(design), "--out", str(tmp_path)]) == code
+        error = capsys.readouterr().err
+        assert f"{product} cannot be read" in error and "is made again" in error and "Traceback" not in error
+    assert main(["show", str(product)]) == ERROR
+
+
+def test_the_shipped_records_are_those_of_the_shipped_design():
+    from hpctools.glasses import curves, design, identity
+
+    jobs = {glass.name: glass.job for glass in design.read(ROOT / "hpctools/data/glasses/design.toml")}
+    paths = sorted(curves.LIBRARY.glob("*.h5"))
+    assert len(paths) >= 8
+    for path in paths:
+        found = record.attributes(path)
+        assert not identity.differences(found, jobs[path.stem], quench.plan(jobs[path.stem]).field), path
+
+
+def test_designs_that_cannot_be(tmp_path, capsys):
+    design = tmp_path / "d.toml"
+    two = '[[glass]]\ncomposition = "SiO2"\n[[glass]]\ncomposition = "SiO2"\nrate = 50.0\n'
+    for text, message in ((two, "SiO2_s1 stands there twice, with rate 25.0 and 50.0"),
+                          ("glass = [1, 2]", "glass: found 1"),
+                          ('protocol = ["fast"]\n' + two, "protocol: found ['fast']"),
+                          (two + 'label = "a b"', "label: found 'a b'")):  # fmt: skip
+        design.write_text(text)
+        assert main(["campaign", str(design), "--out", str(tmp_path / "o"), "--dry-run"]) == USAGE
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+    design.write_text(two + 'label = "quick"')
+    assert main(["campaign", str(design), "--out", str(tmp_path / "o"), "--dry-run"]) == COMPLETE
+    assert "SiO2_quick_s1" in capsys.readouterr().out
+    assert main(["campaign", str(design), "--out", str(tmp_path / "o"), "--share", "3/8"]) == COMPLETE
+    assert "no glasses in this share" in capsys.readouterr().out and not (tmp_path / "o").exists()
+
+
+def test_folders_and_files_that_cannot_be(tmp_path, short, capsys):
+    file = tmp_path / "file"
+    file.touch()
+    design = tmp_path / "d.toml"
+    design.write_text('[[glass]]\ncomposition = "SiO2"\natoms = 60\n')
+    for asked in (["quench", "--atoms", "60", "--out", "/proc/foo"], ["quench", "--atoms", "60", "--out", str(file)],
+                  ["campaign", str(design), "--out", f"{file}/x"], ["design", str(tmp_path / "none/a.toml")]):
+        assert main(asked) == ERROR, asked
+        error = capsys.readouterr().err
+        assert "cannot be used: " in error and error.count("\n") == 1
+    for asked in (["quench", "--dry-run"], ["campaign", str(design), "--dry-run"]):
+        assert main([*asked, "--out", str(tmp_path / "my glass")]) == ERROR
+        assert "white space" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        main(["quench", "--wall-time", "-5"])
+    assert end.value.code == USAGE and "found -5, expected a time of 0 or more" in capsys.readouterr().err
+
+
+def test_a_state_that_is_cut_off(tmp_path, short, capsys):
+    job = make("fast", short, "test")
+    quench.Run(job, tmp_path / "run")
+    (tmp_path / "run/state.json").write_text('{"step": 10')
+    assert quench.saved_step(tmp_path / "run") == 0
+    (tmp_path / "job.toml").write_text(dump_toml(job))
+    assert main(["quench", "--config", str(tmp_path / "job.toml"), "--out", str(tmp_path / "run")]) == ERROR
+    assert "state.json is not whole" in capsys.readouterr().err
+
+
+def test_pieces_of_a_sample_leave_the_same_rows(tmp_path, short, monkeypatch):
+    """Looked at every few steps, stopped and resumed within sample_times: rows, frames and steps as planned."""
+    monkeypatch.setattr(quench, "PIECE", 1e-9)
+    job = make("fast", short, "test")
+    rng = np.random.default_rng(0)
+    run = quench.Run(job, tmp_path / "run")
+    run.open()
+    stops = [150, 1040, job.stages()[-1].first + 33, 10**9]
+    for stop in stops:
+        while run.step < min(stop, run.last_step):
+            run._speed = 1e9 * rng.integers(7, 60)
+            before = run.step
+            run.advance()
+            assert 0 < run.step - before < 60 and run.step // 100 <= before // 100 + 1
+        if not run.finished:
+            run.save()
+            run.close()
+            assert run.step % 100, "stopped within a sample_time"
+            run = quench.Run(job, tmp_path / "run")
+            run.open()
+    run.close()
+    record.finish(run, tmp_path / "r.h5", [])
+    rows = trajectory.read_table(tmp_path / "run/thermo.txt")
+    last = job.stages()[-1].last
+    assert rows[:, 0].tolist() == list(range(100, last + 1, 100))
+    frames = [frame.step for frame in trajectory.read(tmp_path / "run/production.lammpstrj")]
+    assert frames == list(range(job.stages()[-1].first, last + 1, 50))
+    cooling = job.stages()[2]
+    part = rows[(rows[:, 0] > cooling.first) & (rows[:, 0] <= cooling.last)]
+    assert part[-1, 1] < part[0, 1] - 1000
+
+
+def test_plans_say_what_will_be(tmp_path, capsys):
+    asked = ["quench", "--dry-run", "--out", str(tmp_path / "o"), "--protocol", "fast", "--atoms", "60"]
+    assert main([*asked, "--rate", "3000"]) == COMPLETE
+    text = capsys.readouterr().out
+    # 3200 K in 1.07 ps, rounded up to 2 ps
+    assert "at 1600 K/ps (asked for 3000" in text and "shorter than twice the cut-off of 8 Å" in text
+    # K = 8 as asked, 8.1 in whole formula units
+    assert main([*asked, "--composition", "80SiO2-10B2O3-10Na2O"]) == COMPLETE
+    assert "asked for" not in capsys.readouterr().out
+    assert main([*asked, "--composition", "81SiO2-10B2O3-9Na2O"]) == USAGE
+    assert "K = 8.1" in capsys.readouterr().err
+    assert main([*asked, "--composition", "20SiO2-80Na2O"]) == COMPLETE
+    assert "probably outside its range" in capsys.readouterr().out
+    for value in ("nan", "inf", "1e12"):
+        assert main([*asked, "--pressure", value]) == USAGE
+        assert f"pressure {float(value):g} bar" in capsys.readouterr().err
+
+
+def test_packmol_is_missed_before_a_folder_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("hpctools.glasses.packmol.find", lambda: None)
+    out = tmp_path / "o"
+    assert main(["quench", "--start", "packmol", "--atoms", "60", "--out", str(out)]) == ERROR
+    assert "there is no packmol" in capsys.readouterr().err and not out.exists()
+
+
+def test_means_weigh_blocks_by_their_frames(finished):
+    found = record.read(finished[1] / "record.h5")
+    counts = np.zeros((4, 13), int)
+    counts[:, 3], counts[0, 4] = (0, 1, 1, 1), 9
+    boron = found.listed("cations").index("B")
+    found.data["coordination"][boron] = counts
+    assert found.n4() == pytest.approx(9 / 12) and found.coordination("B") == pytest.approx(3.75)
+
+
 def test_start_by_packmol(tmp_path, short):
     """No two atoms nearer than the overlap, across the boundaries too; the counts are right."""
     from hpctools.glasses.packmol import PackmolError, find, pack
