@@ -33,6 +33,8 @@ def read(given: argparse.Namespace) -> tuple[Curves, list[str], Runs, Path]:
     if not len(curves):
         raise AnalysisError(f"no curve has more than {given.least_counts:g} expected pairs in its first shell; lower "
                             "--least-counts, or add seeds")
+    if curves.left_out:
+        print("records left out:\n  " + "\n  ".join(curves.left_out))
     seeds = curves.seeds
     print(f"{len(curves)} curves of {len(curves.known_pairs)} pairs in {len(set(curves.glass))} glasses, {seeds.min()} "
           f"to {seeds.max()} seeds")

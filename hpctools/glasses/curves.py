@@ -1,8 +1,8 @@
 """The data set of the learning: g(r) of each glass and pair as the mean over seeds, with the seeds' noise.
 
-Records of the commonest force field, cooling rate and time step count; of a composition's sizes the one with most
-seeds. A curve
-has 100 bins up to 10 Å, as the paper's. Pairs that a glass does not have, or that are too rare in it, are not there.
+Records of the commonest force field and protocol (all settings but seed, composition and size) count, and each seed
+once; of a composition's sizes the one with most seeds. What is left out stands in `Curves.left_out`. A curve has 100
+bins up to 10 Å, as the paper's. Pairs that a glass does not have, or that are too rare in it, are not there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from . import identity
 from .composition import Composition, from_units, parse
 from .fingerprint import Pair, Query, check, ordered
 from .record import Record, read
@@ -46,6 +47,7 @@ class Curves:
     seeds : (n,). expected : (n,) pairs of atoms in the first shell over all seeds, by the pair's mean g(r).
     densities : (n, 2) 1/Å³ of the two elements.
     cutoffs : end of the first shell of each pair, Å.
+    left_out : lines on the records that do not count.
     """
 
     compositions: tuple[Composition, ...]
@@ -59,6 +61,7 @@ class Curves:
     expected: NDArray[np.float64]
     densities: NDArray[np.float64]
     cutoffs: dict[Pair, float]
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -117,7 +120,7 @@ def find(folders: Sequence[str | Path]) -> list[Record]:
 
 def gather(records: Sequence[Record], reach: float = REACH) -> Curves:
     """The curves of records. Raises CurvesError where a box is too small for `reach` Å."""
-    groups = _base_groups(records)
+    groups, told = _base_groups(records)
     for group in groups:
         for record in group:
             if record.attributes["reach_angstrom"] < reach:
@@ -146,27 +149,37 @@ def gather(records: Sequence[Record], reach: float = REACH) -> Curves:
             densities.append([atoms[element] / np.mean(volumes) for element in pair])
     found = Curves(
         tuple(compositions), tuple(realised), np.array(glass), tuple(pairs), r, np.array(g), np.array(variance),
-        np.array(seeds), np.zeros(len(pairs)), np.array(densities), {},
+        np.array(seeds), np.zeros(len(pairs)), np.array(densities), {}, tuple(told),
     )  # fmt: skip
     return _with_shells(found, np.array(number))
 
 
-def _base_groups(records: Sequence[Record]) -> list[list[Record]]:
-    """Seeds of each composition, of one force field, cooling rate, time step and size, by seed."""
+def _base_groups(records: Sequence[Record]) -> tuple[list[list[Record]], list[str]]:
+    """Seeds of each composition, of one force field, protocol and size, by seed; and lines on the other records."""
     if not records:
         raise CurvesError("no records to learn from")
-    protocol = [(str(r.attributes["force_field"]), round(float(r.attributes["rate_K_ps"]), 3), r.hot_timestep)
-                for r in records]
-    numbers = Counter(protocol)
-    # of equally common ones the faster
-    common = max(numbers, key=lambda one: (numbers[one], *one[1:]))
-    groups: dict[str, dict[int, list[Record]]] = {}
-    for record, used in zip(records, protocol):
-        if used == common:
-            sizes = groups.setdefault(str(record.attributes["composition"]), {})
-            sizes.setdefault(sum(record.listed("atoms").values()), []).append(record)
-    chosen = [max(sizes.items(), key=lambda item: (len(item[1]), -item[0]))[1] for _, sizes in sorted(groups.items())]
-    return [sorted(group, key=lambda record: int(record.attributes["seed"])) for group in chosen]
+    every = [record.attributes for record in records]
+    protocol = list(zip(identity.fields(every), map(identity.protocol, every)))
+    keys = [(str(a["composition"]), *used, identity.size(a), int(a["seed"])) for a, used in zip(every, protocol)]
+    kept, told = identity.without_copies([record.path for record in records], keys)
+    numbers = Counter(protocol[row] for row in kept)
+    rates = {protocol[row]: float(every[row]["rate_K_ps"]) for row in kept}
+    # of equally common ones the faster, and longer steps
+    common = max(numbers, key=lambda one: (numbers[one], rates[one], dict(one[1])["hot_timestep"], one[0]))
+    groups: dict[str, dict[tuple[int, float], list[Record]]] = {}
+    for row in kept:
+        if protocol[row] == common:
+            sizes = groups.setdefault(keys[row][0], {})
+            sizes.setdefault(identity.size(every[row]), []).append(records[row])
+        else:
+            told.append(f"{records[row].path}: {identity.unlike(common, protocol[row])}")
+    chosen = []
+    for _, sizes in sorted(groups.items()):
+        best = max(sizes, key=lambda one: (len(sizes[one]), -one[0], one[1]))
+        chosen.append(sorted(sizes[best], key=lambda record: int(record.attributes["seed"])))
+        told += [f"{record.path}: {size[0]} atoms from {size[1]:.3f} g/cm³, its seeds {best[0]} from {best[1]:.3f}"
+                 for size in sizes if size != best for record in sizes[size]]
+    return chosen, told
 
 
 def _with_shells(curves: Curves, number: NDArray[np.float64]) -> Curves:

@@ -144,21 +144,29 @@ def bootstrap(glass: NDArray[np.int64], statistic: Callable[[Array], Array], dra
 
 
 def permutation_p(curves: Curves, predicted: Array, draws: int = DRAWS, seed: int = 0) -> float:
-    """Share of random assignments of the predictions to the glasses of their pair that err no more than the real one.
+    """Share of random assignments of the predictions to glasses that err no more than the real one.
 
-    Errors count over the pair's variance, so that no pair dominates; the real assignment is one of all
-    (E. S. Edgington, Randomization Tests, 1980).
+    The curves of a glass share its composition, and its errors are not independent: glasses change places with all
+    their curves, among those that have the same pairs. Errors count over the pair's variance, so that no pair
+    dominates; the real assignment is one of all (E. S. Edgington, Randomization Tests, 1980). NaN where no two glasses
+    have the same pairs.
     """
     rng = np.random.default_rng(seed)
+    spread = {pair: max(float(curves.g[curves.of_pair(pair)].var(0).mean()), 1e-12) for pair in curves.known_pairs}
+    alike: dict[tuple[Pair, ...], list[NDArray[np.int64]]] = {}
+    for glass in np.unique(curves.glass):
+        rows = np.flatnonzero(curves.glass == glass)
+        rows = rows[np.array(sorted(range(len(rows)), key=lambda k: curves.pairs[rows[k]]))]
+        alike.setdefault(tuple(curves.pairs[row] for row in rows), []).append(rows)
     total, exceeded = [], 0
-    groups = [curves.of_pair(pair) for pair in curves.known_pairs]
-    groups = [rows for rows in groups if len(rows) > 1]
-    if not groups:
+    for pairs, glasses in alike.items():
+        if len(glasses) > 1:
+            rows = np.array(glasses)  # (glasses, pairs)
+            weight = np.array([1 / spread[pair] for pair in pairs])
+            # of the prediction for one glass, taken for another: summed over their pairs
+            total.append((((predicted[rows][:, None] - curves.g[rows][None]) ** 2).mean(3) * weight).sum(2))
+    if not total:
         return np.nan
-    for rows in groups:
-        g = curves.g[rows]
-        spread = max(float(g.var(0).mean()), 1e-12)
-        total.append(((predicted[rows][:, None] - g[None]) ** 2).mean(2) / spread)
     real = sum(float(np.trace(table)) for table in total)
     for _ in range(draws):
         drawn = sum(float(table[rng.permutation(len(table)), np.arange(len(table))].sum()) for table in total)

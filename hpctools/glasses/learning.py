@@ -46,6 +46,7 @@ def plan_text(kind: str, settings: GlassTraining, data: Curves, left: list[str],
     return "\n".join((
         f"curves    {len(data)} of {len(data.known_pairs)} pairs in {len(set(data.glass))} glasses, {seeds.min()} to "
         f"{seeds.max()} seeds; left out for too few counts: {sum(line.count('(') for line in left)}",
+        *(f"left out  {line}" for line in data.left_out),
         f"fold      {chosen.name}: {len(chosen.train)} curves to learn from, {len(chosen.test)} others",
         f"model     {kind}" + ("" if kind == "gaussian-process" else f", {settings.epochs} epochs of "
                                f"{-(-len(chosen.train) // settings.batch)} steps"),

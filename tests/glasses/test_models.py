@@ -239,6 +239,22 @@ def test_permutations_tell_knowledge_from_chance():
     assert 0.3 < np.mean(p) < 0.7, "without knowledge p is uniform"
 
 
+def test_curves_of_one_glass_are_permuted_together():
+    """Null: one hidden number a glass in all of its ten curves, and one of its own in the predictions."""
+    pairs = [(a, b) for i, a in enumerate(("Si", "B", "Na", "O")) for b in ("Si", "B", "Na", "O")[i:]]
+    glasses = [f"{100 - 2 * x}SiO2-{x}B2O3-{x}Na2O" for x in range(4, 24, 2)]
+    data = designed(glasses, lambda glass, pair: np.ones(4), pairs)
+    rng = np.random.default_rng(3)
+    p = []
+    for _ in range(200):
+        true, guessed = (rng.normal(size=10)[data.glass][:, None] + 0.1 * rng.normal(size=data.g.shape) for _ in "ab")
+        p.append(errors.permutation_p(replace(data, g=true), guessed, draws=99, seed=int(rng.integers(2**31))))
+    assert 0.01 <= np.mean(np.array(p) <= 0.05) <= 0.10 and 0.4 < np.mean(p) < 0.6
+    # glasses with different pairs cannot change places
+    one = designed(["SiO2"], lambda glass, pair: np.ones(4))
+    assert np.isnan(errors.permutation_p(one, one.g))
+
+
 def test_intervals_cover_what_they_say():
     """Errors with a width of each pair's own: 90 % of the bins of new glasses are inside."""
     rng = np.random.default_rng(1)
