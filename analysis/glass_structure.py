@@ -2,12 +2,14 @@
 
     python -m hpctools.glasses design glasses.toml
     python -m hpctools.glasses campaign glasses.toml --out results/glasses --workers 2
+    python analysis/glass_structure.py                                                     the shipped records
     python analysis/glass_structure.py results/glasses --out glass_structure.png --table glass_structure.csv
+    python analysis/glass_structure.py --field bmp-shrm
 
-Every record of the folders counts. Seeds of the same composition, force field, cooling rate, size and time step are
-averaged; the error is the standard error over seeds, and missing where there is one. Rows of several glasses show the
-mean over glasses and their standard deviation. Cooling rates, sizes and time steps are compared where a composition
-has two.
+Judged are the glasses of one force field (--field, else the commonest). Records that differ in the seed alone are
+averaged, each seed once; the error is the standard error over seeds, and missing where there is one. Of a composition
+the group with most seeds is judged; rows of several glasses show the mean over glasses and their standard deviation.
+Other force fields, cooling rates, sizes and settings stand in rows of comparison beside it.
 
 N4, the share of four-fold boron, stands beside the model of Yun, Bray and Dell (W. J. Dell, P. J. Bray, S. Z. Xiao,
 J. Non-Cryst. Solids 58:1, 1983), around which measured glasses scatter by 0.06. Densities stand beside the regression
@@ -26,6 +28,8 @@ import numpy as np
 from figures import AnalysisError, check_output, make_folder, markdown, pyplot, run, save
 from glass_quantities import CHECKS, angle, bond, density, first_diffraction_peak, neutron_factor
 
+from hpctools.glasses import identity
+from hpctools.glasses.curves import LIBRARY
 from hpctools.glasses.record import Record, read
 
 DOPANTS = ("Ba", "Zn", "Ti")
@@ -35,13 +39,14 @@ DENSITY_LIMIT = 0.05  # of the regression's value
 
 @dataclass(frozen=True)
 class Group:
-    """Records that differ in the seed alone."""
+    """Records that differ in the seed alone. settings: of the protocol, by name."""
 
     composition: str
     field: str
     rate: float
     atoms: int
     timestep: float
+    settings: dict[str, object]
     records: tuple[Record, ...]
 
     def mean(self, value: Callable[[Record], float]) -> tuple[float, float]:
@@ -63,24 +68,43 @@ class Row:
     limits: str
     passes: bool | None
     source: str
+    field: str
 
 
-def groups(records: Sequence[Record]) -> list[Group]:
-    """The records by composition, force field, cooling rate, size and time step of melt and quench."""
-    found: dict[tuple[str, str, float, int, float], list[Record]] = {}
-    for record in records:
-        a = record.attributes
-        key = (str(a["composition"]), str(a["force_field"]), round(float(a["rate_K_ps"]), 3),
-               sum(record.listed("atoms").values()), record.hot_timestep)
-        found.setdefault(key, []).append(record)
-    return [Group(*key, tuple(same)) for key, same in sorted(found.items(), key=lambda item: item[0])]
+def groups(records: Sequence[Record]) -> tuple[list[Group], list[str]]:
+    """The records by composition, force field, protocol and size; lines on those whose seed is there already."""
+    every = [record.attributes for record in records]
+    keys = [(str(a["composition"]), field, identity.protocol(a), identity.size(a))
+            for a, field in zip(every, identity.fields(every))]
+    kept, told = identity.without_copies([record.path for record in records],
+                                         [(*key, int(a["seed"])) for key, a in zip(keys, every)])
+    found: dict[tuple[object, ...], list[int]] = {}
+    for row in kept:
+        found.setdefault(keys[row], []).append(row)
+    made = []
+    for rows in found.values():
+        (composition, field, protocol, size), one = keys[rows[0]], records[rows[0]]
+        made.append(Group(composition, field, round(float(one.attributes["rate_K_ps"]), 3), size[0], one.hot_timestep,
+                          {**dict(protocol), "density at the start": size[1]}, tuple(records[row] for row in rows)))
+    return sorted(made, key=lambda g: (g.composition, g.field, g.rate, g.atoms, g.timestep)), told
 
 
-def base_of(found: Sequence[Group]) -> list[Group]:
-    """Of each composition and force field the group with most seeds; of equals the faster, smaller, of longer steps."""
-    best: dict[tuple[str, str], Group] = {}
+def field_of(found: Sequence[Group], asked: str | None) -> str:
+    """The force field that is judged: as asked for, else that of most records. Raises AnalysisError."""
+    number: dict[str, int] = {}
+    for group in found:
+        number[group.field] = number.get(group.field, 0) + len(group.records)
+    if asked is not None and asked not in number:
+        raise AnalysisError(f"--field {asked}: found records of {', '.join(sorted(number))}")
+    return asked or max(sorted(number), key=lambda field: number[field])
+
+
+def base_of(found: Sequence[Group], field: str) -> list[Group]:
+    """Of each composition the group of this field with most seeds; of equals the faster, smaller, of longer steps."""
+    best: dict[str, Group] = {}
     for group in sorted(found, key=lambda g: (-len(g.records), -g.rate, g.atoms, -g.timestep)):
-        best.setdefault((group.composition, group.field), group)
+        if group.field == field:
+            best.setdefault(group.composition, group)
     return list(best.values())
 
 
@@ -101,7 +125,7 @@ def check_rows(base: Sequence[Group]) -> list[Row]:
             error, number = chosen[0].mean(check.value)[1], _seeds(chosen[0])
         name = f"all with {check.element}" if check.element and len(chosen) > 1 else chosen[0].composition
         rows.append(Row(name, check.name, value, error, number, f"{check.low:g} to {check.high:g}",
-                        check.low <= value <= check.high, check.published))
+                        check.low <= value <= check.high, check.published, chosen[0].field))
     return rows
 
 
@@ -114,17 +138,17 @@ def boron_rows(base: Sequence[Group]) -> list[Row]:
             continue
         if not K_RANGE[0] <= a["K"] <= K_RANGE[1]:
             continue
-        value, error = group.mean(lambda record: float(record.n4().mean()))
+        value, error = group.mean(lambda record: record.n4())
         off.append(value - a["n4_yun_bray_dell"])
         ratios.add(round(float(a["R"]), 2))
         rows.append(Row(group.composition, f"N4 at R = {a['R']:.2f}, K = {a['K']:.2f}", value, error, _seeds(group), "",
-                        None, f"{a['n4_yun_bray_dell']:.3f}, Yun-Bray-Dell"))
+                        None, f"{a['n4_yun_bray_dell']:.3f}, Yun-Bray-Dell", group.field))
     if off:
         rms = float(np.sqrt(np.mean(np.square(off))))
         enough = len(ratios) >= N4_VALUES
         rows.append(Row("all of these", "RMS of N4 to the model", rms, np.nan, f"{len(ratios)} values of R",
                         f"at most {N4_LIMIT:g}, {N4_VALUES} values of R", rms <= N4_LIMIT if enough else None,
-                        "" if enough else "too few values of R to judge"))
+                        "" if enough else "too few values of R to judge", base[0].field))
     return rows
 
 
@@ -137,12 +161,12 @@ def density_rows(base: Sequence[Group]) -> list[Row]:
             value, error = group.mean(density)
             rows.append(Row(group.composition, "density [g/cm³]", value, error, _seeds(group),
                             f"{expected:.3f} ± {100 * DENSITY_LIMIT:g} %",
-                            abs(value / expected - 1) <= DENSITY_LIMIT, "Fluegel 2007"))
+                            abs(value / expected - 1) <= DENSITY_LIMIT, "Fluegel 2007", group.field))
     return rows
 
 
 def comparison_rows(found: Sequence[Group], base: Sequence[Group]) -> list[Row]:
-    """Other cooling rates, sizes and time steps of a composition beside its base; shown, not judged."""
+    """Other force fields, cooling rates, sizes and settings of a composition beside its base; shown, not judged."""
     rows = []
     for one in base:
         atoms = one.records[0].listed("atoms")
@@ -151,14 +175,16 @@ def comparison_rows(found: Sequence[Group], base: Sequence[Group]) -> list[Row]:
         if set(atoms) == {"Si", "O"}:
             shown += [("Si-O-Si [°]", angle("Si-O-Si")), ("first peak of S(q) [1/Å]", first_diffraction_peak)]
         if "B" in atoms:
-            shown.append(("N4", lambda record: float(record.n4().mean())))
+            shown.append(("N4", lambda record: record.n4()))
         for other in found:
-            if (other.composition, other.field) != (one.composition, one.field) or other is one:
+            if other.composition != one.composition or other is one:
                 continue
+            further = [f"{key} {value}" for key, value in other.settings.items()
+                       if value != one.settings.get(key) and key not in ("rate", "hot_timestep")]
             for name, value in shown:
                 (mean, error), (first, first_error) = other.mean(value), one.mean(value)
-                rows.append(Row(one.composition, f"{name}, {_made(other)}", mean, error, _seeds(other), "", None,
-                                f"{_number(first, first_error)} at {_made(one)}"))
+                rows.append(Row(one.composition, ", ".join([name, _made(other), *further]), mean, error, _seeds(other),
+                                "", None, f"{_number(first, first_error)} at {_made(one)}, {one.field}", other.field))
     return rows
 
 
@@ -176,9 +202,9 @@ def _number(value: float, error: float) -> str:
 
 def text(rows: Sequence[Row]) -> str:
     """The table for people."""
-    return markdown(("glass", "quantity", "simulated", "of", "limits", "", "published or compared"), [
-        (row.glass, row.quantity, _number(row.value, row.error), row.number, row.limits,
-         {True: "", False: "FAILS", None: "shown"}[row.passes], row.source) for row in rows], left=(0, 1, 4, 5, 6))
+    return markdown(("glass", "field", "quantity", "simulated", "of", "limits", "", "published or compared"), [
+        (row.glass, row.field, row.quantity, _number(row.value, row.error), row.number, row.limits,
+         {True: "", False: "FAILS", None: "shown"}[row.passes], row.source) for row in rows], left=(0, 1, 2, 5, 6, 7))
 
 
 def draw(base: Sequence[Group], path: Path) -> None:
@@ -207,7 +233,7 @@ def draw(base: Sequence[Group], path: Path) -> None:
                 and round(float(g.records[0].attributes["K"])) == k]
         if near:
             boron.plot(r, [yun_bray_dell(x, k) for x in r], color=colour, lw=1)
-            values = [g.mean(lambda record: float(record.n4().mean())) for g in near]
+            values = [g.mean(lambda record: record.n4()) for g in near]
             boron.errorbar([g.records[0].attributes["R"] for g in near], [v for v, _ in values],
                            [e if e > 0 else 0 for _, e in values], fmt="o", ms=4, color=colour, label=f"K = {k}")
     boron.set(xlim=(0, 2.2), ylim=(0, 1), xlabel="R = [Na2O]/[B2O3]", ylabel="N4; lines: Yun-Bray-Dell")
@@ -231,20 +257,29 @@ def draw(base: Sequence[Group], path: Path) -> None:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, help="folders of records")
+    parser.add_argument("folders", nargs="*", type=Path, help="folders of records (default: the shipped ones)")
+    parser.add_argument("--field", help="force field that is judged (default the commonest)")
     parser.add_argument("--out", default="glass_structure.png", help="figure (default glass_structure.png)")
     parser.add_argument("--table", type=Path, help="CSV file of all rows")
     given = parser.parse_args()
     out = check_output(given.out)
-    paths = sorted({path for folder in given.folders for path in folder.glob("*.h5")})
+    folders = given.folders or [LIBRARY]
+    paths = sorted({path for folder in folders for path in folder.glob("*.h5")})
     if not paths:
-        raise AnalysisError(f"no records (*.h5) in {', '.join(map(str, given.folders))}; make some with "
+        raise AnalysisError(f"no records (*.h5) in {', '.join(map(str, folders))}; make some with "
                             "python -m hpctools.glasses campaign")
-    found = groups([read(path) for path in paths])
-    base = base_of(found)
+    found, copies = groups([read(path) for path in paths])
+    field = field_of(found, given.field)
+    base = base_of(found, field)
     rows = check_rows(base) + boron_rows(base) + density_rows(base) + comparison_rows(found, base)
     if rows:
         print(text(rows))
+    others = [group for group in found if group not in base]
+    print(f"\njudged: {len(base)} glasses of {field}; " + (
+        "only compared: " + "; ".join(f"{g.composition}, {g.field}, {_made(g)}" for g in others) if others
+        else "none is only compared"))
+    if copies:
+        print("left out:\n  " + "\n  ".join(copies))
     judged = [row for row in rows if row.passes is not None]
     print(f"\n{sum(bool(row.passes) for row in judged)} of {len(judged)} rows pass; {len(paths)} records of "
           f"{len({group.composition for group in found})} compositions")
@@ -252,8 +287,8 @@ def main() -> None:
         make_folder(given.table)
         with open(given.table, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(("glass", "quantity", "simulated", "error", "of", "limits", "passes", "compared"))
-            writer.writerows((r.glass, r.quantity, r.value, r.error, r.number, r.limits,
+            writer.writerow(("glass", "field", "quantity", "simulated", "error", "of", "limits", "passes", "compared"))
+            writer.writerows((r.glass, r.field, r.quantity, r.value, r.error, r.number, r.limits,
                               "" if r.passes is None else int(r.passes), r.source) for r in rows)
     draw(base, out)
 

@@ -58,9 +58,10 @@ def test_table_and_figure(folder, tmp_path):
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     found = {(row["glass"], row["quantity"]): row for row in rows if row["passes"]}
+    assert {row["field"] for row in rows} == {"bmp-shrm-smooth"}
     # a number of the table by hand
     seeds = [record.read(path) for path in sorted((folder / "a").glob("SiO2*.h5"))]
-    numbers = [r.coordination("Si").mean() for r in seeds]
+    numbers = [r.coordination("Si") for r in seeds]
     row = found["SiO2", "oxygens of Si"]
     assert float(row["simulated"]) == pytest.approx(np.mean(numbers))
     assert float(row["error"]) == pytest.approx(abs(numbers[0] - numbers[1]) / 2)
@@ -72,6 +73,33 @@ def test_table_and_figure(folder, tmp_path):
     assert any("1350" in row["quantity"] and row["glass"] == "SiO2" for row in rows)
     assert any(row["quantity"].startswith("N4 at R = ") for row in rows)
     assert any(row["quantity"] == "RMS of N4 to the model" and not row["passes"] for row in rows), "one R is too few"
+
+
+def test_rows_judge_one_field(tmp_path):
+    """Of the shipped records: silica of one field, not the mean of two; each seed once."""
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    library = ROOT / "hpctools/data/glasses/library"
+    for name in ("SiO2_s1", "SiO2_bmp-shrm_s1", "40SiO2-40B2O3-20Na2O_s1", "40SiO2-40B2O3-20Na2O_bmp-shrm_s1",
+                 "57.1SiO2-28.6B2O3-14.3Na2O_s1"):
+        (copies / f"{name}.h5").write_bytes((library / f"{name}.h5").read_bytes())
+    (copies / "again.h5").write_bytes((library / "SiO2_s1.h5").read_bytes())
+    for words, field, boron in (((), "bmp-shrm-smooth", "2 glasses"), (("--field", "bmp-shrm"), "bmp-shrm", "1 seed")):
+        done = script(copies, *words, "--out", tmp_path / "f.png", "--table", tmp_path / "t.csv")
+        assert done.returncode == 0, done.stderr
+        with open(tmp_path / "t.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        own = "" if field == "bmp-shrm-smooth" else "_bmp-shrm"
+        density = next(row for row in rows if row["quantity"] == "density [g/cm³]" and row["glass"] == "SiO2")
+        one = record.read(library / f"SiO2{own}_s1.h5")
+        assert float(density["simulated"]) == pytest.approx(one.attributes["density_g_cm3"], rel=1e-9)
+        assert density["field"] == field and density["of"] == "1 seed", "a copy is no second seed"
+        assert next(row for row in rows if row["quantity"] == "mean B-O [Å]")["of"] == boron
+        assert len([row for row in rows if row["quantity"].startswith("N4 at")]) == (2 if not words else 1)
+        assert {row["field"] for row in rows if not row["limits"]} >= {"bmp-shrm", "bmp-shrm-smooth"}, "compared"
+        assert "again.h5: the same glass and seed as" in done.stdout and "only compared: " in done.stdout
+    done = script(copies, "--field", "bks", "--out", tmp_path / "f.png")
+    assert done.returncode == 2 and "found records of bmp-shrm, bmp-shrm-smooth" in done.stderr
 
 
 def test_neutron_factor_of_silica(folder, monkeypatch):
