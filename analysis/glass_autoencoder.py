@@ -26,7 +26,7 @@ def main() -> None:
     curves, _, runs, out = read(given)
     part = fold(curves, "all")
     trained = autoencoder(curves, part, runs, given.encoding)
-    folder = runs.network("autoencoder", part, given.encoding)
+    folder = runs.network("autoencoder", part, given.encoding, epochs=runs.epochs)
     log = read_log(folder)
     if len(part.test) < 3:
         raise AnalysisError(f"{len(part.test)} held-out curves; the figure needs three: add glasses")

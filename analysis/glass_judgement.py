@@ -9,12 +9,14 @@ the root mean square error of g, and of its ratio to the seeds' noise σ; median
 share 1 - (MSE - σ²)/(MSE of the pair mean - σ²), the latter over pairs with signal (MSE of the pair mean > 2 σ²); mean
 absolute errors of the first peak's position and height, and of the coordination number; coverage of 90 % intervals.
 Brackets are 90 % bootstrap intervals over glasses. p: permutation test, the share of random assignments of predictions
-to the glasses of their pair that do as well. "shuffled": skill of the same model when the compositions are shuffled
-within each pair before it is fitted; it must not be above 0.
+to glasses, all curves of a glass together, that do as well. "shuffled": skill of the same model when the compositions
+are shuffled within each pair before it is fitted; it must not be above 0.
 
 Intervals of a fold come from the errors in the other folds; those of a left-out dopant or of the top from the split by
 glass, without the glasses that are tested. Networks are kept in --runs (python jobs/glass_train.py makes all folds of
-the autoencoder at once); what a model predicted is kept there too.
+the autoencoder at once); what a model predicted is kept there too. --epochs and --force-epochs ask for networks of just
+so many epochs; without them those that are there serve. The epochs that were run, and how far each training had
+converged, stand below the table.
 """
 
 from __future__ import annotations
@@ -56,6 +58,13 @@ class Row:
     covered: Array
     p: float
     shuffled: float = np.nan
+    trainings: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The model, with what its row is to be read with."""
+        seen = self.model in LATENT and self.split == "random curves"
+        return self.model + (" (network saw the test curves)" if seen else "")
 
     def pair_shares(self) -> list[measures.PairShare]:
         """Of each pair."""
@@ -82,15 +91,15 @@ class Row:
         return value, bootstrap(self.curves.glass, statistic) if np.isfinite(value) else (np.nan, np.nan)
 
     def over_noise(self) -> float:
-        """Median of RMSE over σ; NaN without seeds."""
-        noise = self.curves.noise
-        return float(np.median(np.sqrt(self.errors.mse / noise))) if np.isfinite(noise).all() else np.nan
+        """Median of RMSE over σ, of the curves whose noise is known; NaN without any."""
+        known = np.isfinite(self.curves.noise)
+        return float(np.median(np.sqrt(self.errors.mse[known] / self.curves.noise[known]))) if known.any() else np.nan
 
     def cells(self) -> list[str]:
         """Of the printed table."""
         e = self.errors
         return [
-            self.model, self.split, str(len(self.curves)), f"{100 * e.image.mean():.2f} %",
+            self.label, self.split, str(len(self.curves)), f"{100 * e.image.mean():.2f} %",
             f"{np.median(np.sqrt(e.mse)):.3f}", _text(self.over_noise()), _with(self.skill), _with(self.explained),
             f"{np.abs(e.peak).mean():.3f}", f"{100 * np.abs(e.height).mean():.1f}",
             f"{np.abs(e.coordination).mean():.3f}", _with(self.coverage, 100), _text(self.p, "{:.3f}"),
@@ -193,14 +202,15 @@ def judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: R
             tested = curves.rows(found.tested)
             baseline = ((base.g[found.tested] - tested.g) ** 2).mean(1)
             row = Row(name, split, tested, errors_of(curves, found), baseline, coverage(curves, found, calibration),
-                      permutation_p(tested, found.g[found.tested]))
+                      permutation_p(tested, found.g[found.tested]), trainings=found.trainings)
             if split == "by glass" and name not in LATENT and name != BASELINE:
                 # networks take long: once is enough to see what they make of no information
                 number = shuffles if name in SIMPLE else min(shuffles, 1)
                 row = replace(row, shuffled=shuffled_skill(name, curves, runs, number))
             rows.append(row)
             if found.deviation is not None:
-                rows.append(replace(row, model=f"{name}, own σ", covered=own_coverage(curves, found), shuffled=np.nan))
+                rows.append(replace(row, model=f"{name}, own σ", covered=own_coverage(curves, found), shuffled=np.nan,
+                                    trainings=()))
     return sorted(rows, key=lambda row: SPLITS.index(row.split)), missing
 
 
@@ -214,7 +224,8 @@ def goal_lines(row: Row) -> list[str]:
     """The goals by glass."""
     found = row.pair_shares()
     signal = [share for share in found if share.signal]
-    if not np.isfinite(row.curves.noise).all():
+    unknown = int((~np.isfinite(row.curves.noise)).sum())
+    if unknown == len(row.curves):
         explained = ["explained share and noise floors: waiting for second seeds"]
     elif not signal:
         explained = ["explained share: no pair has signal (MSE of the pair mean > 2 σ²)"]
@@ -226,6 +237,9 @@ def goal_lines(row: Row) -> list[str]:
             f"{', '.join('-'.join(s.pair) for s in signal if s not in passed) or 'none'}",
             f"median error {row.over_noise():.2f} σ, goal ≤ {GOAL_ERROR}: {_verdict(row.over_noise() <= GOAL_ERROR)}",
         ]
+    if 0 < unknown < len(row.curves):
+        explained.append(f"{unknown} of {len(row.curves)} curves have no noise floor, for want of second seeds, and do "
+                         "not count above")
     value, (low, high) = row.coverage
     if not np.isfinite(low):
         return [*explained, "coverage: too few glasses"]
@@ -245,8 +259,9 @@ def paper_table(curves: Curves, runs: Runs) -> str:
     from hpctools.glasses.splits import fold
 
     part = fold(curves, "all")
+    trainings: list[str] = []
     try:
-        trained = autoencoder(curves, part, runs)
+        trained = autoencoder(curves, part, runs, trainings=trainings)
     except NotTrained as error:
         return f"the paper's own terms: {error}"
     images = trained.images(curves.query, curves.g)
@@ -269,9 +284,9 @@ def paper_table(curves: Curves, runs: Runs) -> str:
                  (f"latent R², test curves, {kind}", "", f"{r_squared(latents[part.test], guessed[part.test]):.3f}"),
                  (f"image MSE, test curves, {kind}", "below 3 %", f"{100 * error[part.test].mean():.2f} %")]
     dead = int((latents.max(0) < 1e-6).sum())
-    epochs = trained.config["settings"]["epochs"]
+    epochs = trainings[0].split(": ", 1)[1]
     table = [
-        (f"reconstruction MSE, learned curves ({epochs} epochs)", "0.005", f"{rebuilt[part.train].mean():.4f}"),
+        (f"reconstruction MSE, learned curves ({epochs})", "0.005", f"{rebuilt[part.train].mean():.4f}"),
         ("reconstruction MSE, test curves", "below 0.006", f"{rebuilt[part.test].mean():.4f}"), *rows,
         ("MSE of a blank image, test curves", "", f"{100 * (images[part.test] ** 2).mean():.2f} %"),
         ("MSE of the pair mean's image, test curves", "", f"{100 * plain[part.test].mean():.2f} %"),
@@ -326,7 +341,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
         for row in rows:
             for share in row.pair_shares():
                 of = row.curves.of_pair(share.pair)
-                writer.writerow((row.model, row.split, "-".join(share.pair), share.curves, share.mse, share.baseline,
+                writer.writerow((row.label, row.split, "-".join(share.pair), share.curves, share.mse, share.baseline,
                                  share.noise, share.skill, int(share.signal), share.explained, row.covered[of].mean()))
 
 
@@ -338,7 +353,8 @@ def main() -> None:
                         help=f"some of: {'; '.join(MODELS)}")
     asked.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS), metavar="SPLIT",
                         help=f"some of: {'; '.join(SPLITS)}")
-    asked.add_argument("--force-epochs", type=int, default=300, help="of the mean-force network (default 300)")
+    asked.add_argument("--force-epochs", type=int, default=0,
+                       help="of the mean-force network (default: as trained, 300 where it is missing)")
     asked.add_argument("--shuffles", type=int, default=3, help="of compositions, for the permutation test (default 3)")
     given = asked.parse_args()
     curves, left, runs, out = read(given)
@@ -350,13 +366,17 @@ def main() -> None:
     if not rows:
         raise AnalysisError("no split can be made: " + "; ".join(missing))
     print("\n" + markdown(HEAD, [row.cells() for row in rows], left=(0, 1)))
+    trainings = dict.fromkeys(line for row in rows for line in row.trainings)
+    if trainings:
+        print("\nnetworks:\n  " + "\n  ".join(trainings))
     noise = np.sqrt(curves.noise)
     if np.isfinite(noise).any():
         print(f"\nnoise floor σ of g from seeds: median {np.nanmedian(noise):.3f} over {np.isfinite(noise).sum()} "
               "curves")
     best = best_of(rows)
     if best is not None:
-        print(f"\nbest by glass: {best.model}\n  " + "\n  ".join(goal_lines(best)))
+        print(f"\nbest by glass: {best.model}, chosen by these same errors, so that they flatter it a little\n  " +
+              "\n  ".join(goal_lines(best)))
     if any(name in LATENT for name in models):
         print("\n" + paper_table(curves, runs))
     if missing:

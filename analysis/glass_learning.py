@@ -19,7 +19,8 @@ def parser(description: str | None, figure: str) -> argparse.ArgumentParser:
     made.add_argument("folders", nargs="*", type=Path, help="folders of records (default: the shipped ones)")
     made.add_argument("--runs", default="runs/glasses", type=Path, help="of trainings (default runs/glasses)")
     made.add_argument("--out", default=figure, help=f"figure (default {figure})")
-    made.add_argument("--epochs", type=int, default=0, help="train a missing autoencoder for so long (default: no)")
+    made.add_argument("--epochs", type=int, default=0,
+                      help="of the autoencoders, trained where missing (default: as they are)")
     made.add_argument("--least-counts", type=float, default=LEAST_COUNTS, metavar="N",
                       help=f"expected pairs in the first shell that a curve needs (default {LEAST_COUNTS:g})")
     made.add_argument("--reach", type=float, default=REACH, help=f"Å, of the curves (default {REACH:g})")

@@ -29,7 +29,7 @@ from hpctools import config, launcher
 from hpctools.glasses import splits
 from hpctools.glasses.learning import data_of
 from hpctools.glasses.learning_commands import settings_of
-from hpctools.glasses.learning_settings import FOLDS, KINDS, GlassTraining
+from hpctools.glasses.learning_settings import FOLDS, KINDS, GlassTraining, folder_name
 from hpctools.submission import Command, SubmissionError
 
 
@@ -56,7 +56,7 @@ def commands(given: argparse.Namespace, options: Sequence[str]) -> list[Command]
     settings = settings_of(found)
     curves, _ = data_of(settings)
     made = []
-    for name in given.folds or FOLDS:
+    for name in given.folds or (FOLDS if given.kind != "gaussian-process" else FOLDS[:1]):
         try:
             splits.fold(curves, name)
         except splits.SplitError as error:
@@ -64,8 +64,8 @@ def commands(given: argparse.Namespace, options: Sequence[str]) -> list[Command]
                 raise
             print(f"left out: {error}", file=sys.stderr)
             continue
-        kind = given.kind + (f"-{settings.encoding}" if settings.encoding != "raster" else "")
-        words = ("train", given.kind, "--fold", name, "--out", f"{given.runs}/{kind}/{name}", *options)
+        out = f"{given.runs}/{folder_name(given.kind, name, settings.encoding)}"
+        words = ("train", given.kind, "--fold", name, "--out", out, *options)
         made.append(Command(f"{given.kind}-{name}", "hpctools.glasses.__main__", words))
     if not made:
         raise SubmissionError("no fold is left: add glasses")

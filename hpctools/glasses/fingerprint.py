@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hpctools.stop import USAGE
 
 from .composition import ORDER, Composition
+from .composition import OXIDES as FORMULAS
 
 Pair = tuple[str, str]
 Query = Sequence[tuple[Composition, Pair]]
@@ -101,3 +102,11 @@ def substitutes(pair: Pair, known: Sequence[Pair]) -> list[Pair]:
         return sorted("dopant" if element in ("Ba", "Ti", "Zn") else element for element in one)
 
     return [other for other in known if kind(other) == kind(pair)] or list(known)
+
+
+def shares(glass: Composition) -> dict[str, float]:
+    """Share of each element among the atoms of a glass."""
+    amount = {FORMULAS[oxide][0]: float(p) * FORMULAS[oxide][1] for oxide, p in glass.percent.items()}
+    amount["O"] = sum(float(p) * FORMULAS[oxide][2] for oxide, p in glass.percent.items())
+    total = sum(amount.values())
+    return {element: value / total for element, value in amount.items()}

@@ -1,26 +1,33 @@
 """Predictions of curves by models that have not seen them: every model fitted within each fold of a split.
 
 What takes time is kept in a folder of runs and not done again: networks as KIND/FOLD (the same folders as of
-`python -m hpctools.glasses train`), predictions as predictions/MODEL-FOLD-HASHES.npz, the hashes those of training
-and test curves.
+`python -m hpctools.glasses train`), or, where that is of other curves or epochs, as KIND/FOLD-HASH-EPOCHS; predictions
+of models without a network as predictions/MODEL-FOLD-HASHES.npz, the hashes those of training curves, test curves and
+the program.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpctools.stop import Stop
+from hpctools.training_log import read_log
+from hpctools.training_settings import TrainingError
 
 from .curves import Curves
 from .images import Axes
-from .learning_settings import for_kind
+from .learning_settings import folder_name, for_kind
 from .models import ComponentForest, DirectForest, GaussianProcess, Model, NearestComposition, PairMean
 from .splits import Fold
 
@@ -54,13 +61,14 @@ class NotTrained(Exception):
 class HeldOut:
     """Of the n curves of a data set: predictions (n, bins), NaN where no fold tests the curve; top (n,) of their plots;
     fold (n,) that tests a curve, -1 where none does; deviation (n, bins) and images (n, 64, 64) where a model has
-    them."""
+    them; trainings: a line on the network of each fold."""
 
     g: Array
     top: Array
     fold: NDArray[np.int64]
     deviation: Array | None = None
     images: Array | None = None
+    trainings: tuple[str, ...] = ()
 
     @property
     def tested(self) -> NDArray[np.int64]:
@@ -72,17 +80,31 @@ class HeldOut:
 class Runs:
     """Where trainings and predictions are kept, and how missing ones are made.
 
-    epochs : of autoencoders that are missing;
-    0 refuses to train them. force_epochs : of mean-force networks.
+    epochs : of autoencoders; 0 takes those that are there, whatever their epochs, and trains none. force_epochs : of
+    mean-force networks; 0 takes those that are there, and trains missing ones as `train mean-force` does.
     """
 
     folder: Path
     epochs: int = 0
-    force_epochs: int = 300
+    force_epochs: int = 0
 
-    def network(self, kind: str, fold: Fold, encoding: str = "") -> Path:
-        """Folder of a training."""
-        return self.folder / (kind + (f"-{encoding}" if encoding not in ("", "raster") else "")) / fold.name
+    def network(self, kind: str, fold: Fold, encoding: str = "raster", curves: str = "", epochs: int = 0) -> Path:
+        """Folder of a training: KIND/FOLD, unless what is there is of other curves (their hash) or epochs.
+
+        curves : hash of those that are learned from, where networks of a fold may be of several data sets, as of
+        shuffled ones; KIND/FOLD is then only what `train` has left there.
+        """
+        from hpctools import weights
+        from hpctools.training import MODEL
+
+        plain = self.folder / folder_name(kind, fold.name, encoding)
+        if (plain / MODEL).exists():
+            config = weights.load(plain / MODEL).config
+            if (not curves or config["curves"] == curves) and epochs in (0, config["settings"]["epochs"]):
+                return plain
+        elif not curves:
+            return plain
+        return plain.with_name("-".join([fold.name, *([curves] if curves else []), *([f"e{epochs}"] * (epochs > 0))]))
 
 
 def held_out(name: str, curves: Curves, folds: list[Fold], runs: Runs, stop: Stop | None = None) -> HeldOut:
@@ -90,8 +112,9 @@ def held_out(name: str, curves: Curves, folds: list[Fold], runs: Runs, stop: Sto
     n, bins = curves.g.shape
     g, top, place = np.full((n, bins), np.nan), np.ones(n), np.full(n, -1)
     further: dict[str, Array] = {}
+    trainings: list[str] = []
     for index, fold in enumerate(folds):
-        found = _cached(name, curves, fold, runs, stop)
+        found = _cached(name, curves, fold, runs, stop, trainings)
         test = fold.test
         g[test], place[test] = found["g"], index
         top[test] = Axes.of(curves.rows(fold.train)).top(curves.rows(test).query)
@@ -99,18 +122,20 @@ def held_out(name: str, curves: Curves, folds: list[Fold], runs: Runs, stop: Sto
             if key not in further:
                 further[key] = np.full((n, *found[key].shape[1:]), np.nan)
             further[key][test] = found[key]
-    return HeldOut(g, top, place, further.get("deviation"), further.get("images"))
+    return HeldOut(g, top, place, further.get("deviation"), further.get("images"),
+                   tuple(dict.fromkeys(trainings)))
 
 
-def _cached(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None) -> dict[str, Array]:
+def _cached(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None, trainings: list[str]
+            ) -> dict[str, Array]:
+    if name not in SIMPLE:  # a network may be trained further, and predicts quickly
+        return _fitted(name, curves, fold, runs, stop, trainings)
     words = name.replace(",", "").replace(" ", "-")
-    hashed = "-".join(curves.rows(rows).fingerprint() for rows in (fold.train, fold.test))
+    hashed = "-".join([*(curves.rows(rows).fingerprint() for rows in (fold.train, fold.test)), _program()])
     path = runs.folder / "predictions" / f"{words}-{fold.name}-{hashed}.npz"
-    if name not in LATENT and path.exists():  # latent forests depend on a network that may be trained further
-        with np.load(path) as file:
-            return {key: file[key] for key in file.files}
-    found = _fitted(name, curves, fold, runs, stop)
-    if name not in LATENT:
+    found = _read(path)
+    if found is None:
+        found = _fitted(name, curves, fold, runs, stop, trainings)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         with open(part, "wb") as file:
@@ -119,7 +144,25 @@ def _cached(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None
     return found
 
 
-def _fitted(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None) -> dict[str, Array]:
+def _read(path: Path) -> dict[str, Array] | None:
+    """None where there is no whole file."""
+    try:
+        with np.load(path) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+@cache
+def _program() -> str:
+    """A hash of what the predictions of `SIMPLE` follow from beside the curves."""
+    here = Path(__file__).parent
+    text = "".join((here / f"{name}.py").read_text(encoding="utf-8") for name in ("models", "forest", "fingerprint"))
+    return hashlib.sha256(f"{text}{version('scikit-learn')}{version('numpy')}".encode()).hexdigest()[:8]
+
+
+def _fitted(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None, trainings: list[str]
+            ) -> dict[str, Array]:
     learned, asked = curves.rows(fold.train), curves.rows(fold.test).query
     if name in SIMPLE:
         model = SIMPLE[name]()
@@ -129,17 +172,18 @@ def _fitted(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None
             return {"g": g, "deviation": deviation}
         return {"g": model.predict(asked)}
     if name == MEAN_FORCE:
-        return {"g": mean_force(curves, fold, runs, stop).predict(asked)}
+        return {"g": mean_force(curves, fold, runs, stop, trainings).predict(asked)}
     from .autoencoder import LatentForest
 
     encoding, fingerprint = LATENT[name]
-    pipeline = LatentForest(autoencoder(curves, fold, runs, encoding, stop), fingerprint)
+    pipeline = LatentForest(autoencoder(curves, fold, runs, encoding, stop, trainings), fingerprint)
     pipeline.fit(learned)
     found = {"g": pipeline.predict(asked)}
     return {**found, "images": pipeline.predict_images(asked)} if encoding == "raster" else found
 
 
-def mean_force(curves: Curves, fold: Fold, runs: Runs, stop: Stop | None = None) -> MeanForce:
+def mean_force(curves: Curves, fold: Fold, runs: Runs, stop: Stop | None = None,
+               trainings: list[str] | None = None) -> MeanForce:
     """The network of a fold, trained where it is missing. Its file belongs to the fold's training curves."""
     from hpctools import weights
     from hpctools.training import MODEL, TorchWorld
@@ -147,17 +191,34 @@ def mean_force(curves: Curves, fold: Fold, runs: Runs, stop: Stop | None = None)
     from . import mean_force as network
 
     hashed = curves.rows(fold.train).fingerprint()
-    folder = runs.network("mean-force", fold).with_name(f"{fold.name}-{hashed}")
+    folder = runs.network("mean-force", fold, curves=hashed, epochs=runs.force_epochs)
     if not (folder / MODEL).exists():
-        settings = for_kind("mean-force", {"epochs": runs.force_epochs})
+        settings = for_kind("mean-force", {"epochs": runs.force_epochs} if runs.force_epochs else {})
         hidden = replace(fold, test=np.zeros(0, np.int64))
         if not network.train_mean_force(curves, hidden, settings, folder, TorchWorld(), stop).complete:
             raise NotTrained(f"{folder}: stopped before its end; the same command goes on")
     stored = weights.load(folder / MODEL)
+    if trainings is not None:
+        trainings.append(training_text(folder, stored.config))
     return network.MeanForce(stored.arrays, stored.config)
 
 
-def autoencoder(curves: Curves, fold: Fold, runs: Runs, encoding: str = "raster", stop: Stop | None = None) -> Trained:
+def training_text(folder: Path, config: dict[str, Any]) -> str:
+    """Epochs that were run, and the training's error (validation's, where there is one) at its end and its best."""
+    try:
+        log = read_log(folder)
+    except TrainingError:
+        return f"{folder}: {config['settings']['epochs']} epochs, no log"
+    parts = []
+    for name, what in (("loss", "learned curves"), ("val_loss", "others")):
+        values = [value for value in log.get(name, []) if np.isfinite(value)]
+        if values:
+            parts.append(f"{what} {values[-1]:.3g}, best {min(values):.3g}")
+    return f"{folder}: {max(log['epoch']):.0f} epochs, loss at the end: {'; '.join(parts)}"
+
+
+def autoencoder(curves: Curves, fold: Fold, runs: Runs, encoding: str = "raster", stop: Stop | None = None,
+                trainings: list[str] | None = None) -> Trained:
     """The autoencoder of a fold; of a fold of random curves, as in the paper, that of all curves."""
     from hpctools.training import MODEL, TorchWorld
 
@@ -165,7 +226,7 @@ def autoencoder(curves: Curves, fold: Fold, runs: Runs, encoding: str = "raster"
     from .splits import fold as named
 
     used = named(curves, "all") if fold.name.startswith("curves-") else fold
-    folder = runs.network("autoencoder", used, encoding)
+    folder = runs.network("autoencoder", used, encoding, epochs=runs.epochs)
     command = f"python -m hpctools.glasses train autoencoder --fold {used.name} --out {folder}"
     if encoding != "raster":
         command += f" --encoding {encoding}"
@@ -179,4 +240,6 @@ def autoencoder(curves: Curves, fold: Fold, runs: Runs, encoding: str = "raster"
     if trained.config["curves"] != curves.rows(used.train).fingerprint():
         raise NotTrained(f"{folder}: was trained on other curves ({trained.config['samples']}, now {len(used.train)}); "
                          f"remove it and run {command}")
+    if trainings is not None:
+        trainings.append(training_text(folder, trained.config))
     return trained

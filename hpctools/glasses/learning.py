@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctools.stop import COMPLETE, STOPPED, Stop
+from hpctools.training_settings import TrainingError
 
 from . import curves, prediction
 from .curves import LIBRARY, Curves
-from .learning_settings import GlassTraining
+from .learning_settings import GlassTraining, folder_name
 from .models import GaussianProcess
 from .splits import Fold, fold
 
@@ -25,8 +26,7 @@ Array = NDArray[np.float64]
 
 def folder_of(kind: str, settings: GlassTraining) -> Path:
     """Where a training is kept."""
-    encoding = f"-{settings.encoding}" if kind == "autoencoder" and settings.encoding != "raster" else ""
-    return Path(settings.out or f"runs/glasses/{kind}{encoding}/{settings.fold}")
+    return Path(settings.out or Path("runs/glasses") / folder_name(kind, settings.fold, settings.encoding))
 
 
 def data_of(settings: GlassTraining) -> tuple[Curves, list[str]]:
@@ -55,7 +55,13 @@ def plan_text(kind: str, settings: GlassTraining, data: Curves, left: list[str],
 
 
 def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: bool = False) -> int:
-    """Train; returns the exit code. All ranks call it."""
+    """Train; returns the exit code. All ranks call it. Raises TrainingError for what a fold cannot do."""
+    if kind == "gaussian-process" and settings.fold != "all":
+        raise TrainingError(f"--fold {settings.fold}: a Gaussian process is fitted within the judgement "
+                            "(analysis/glass_judgement.py) and leaves no file of a fold; leave --fold out")
+    if settings.keep == "best" and (settings.fold != "all" or kind == "autoencoder"):
+        raise TrainingError(f"--keep best would choose the weights by the curves that {kind} --fold {settings.fold} "
+                            "is tested on; expected last")
     from hpctools.training import start
 
     world = start(settings.device, settings.threads)

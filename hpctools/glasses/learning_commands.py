@@ -25,8 +25,9 @@ TRAIN = """Learn g(r) from the records of glasses.
 
 gaussian-process: one within each pair, over mole fractions. mean-force: a 1-D convolutional network for the change of
 the potential of mean force. autoencoder: images of curves to 8 latents, and a forest to these.
-Without --fold the model learns from every curve, its intervals come from five folds by glass, and the file
-pair_correlation.npz in --out serves `predict --weights`. Other folds keep a part for analysis/glass_judgement.py.
+Without --fold the model learns from every curve (the autoencoder from four fifths, as the paper's), its intervals come
+from five folds by glass, and the file pair_correlation.npz in --out serves `predict --weights`. Networks of other folds
+keep a part for analysis/glass_judgement.py.
 Stopped or killed trainings go on when the same command is run again.
 """
 
@@ -74,7 +75,8 @@ def predict_command(arguments: list[str]) -> int:
     parser.add_argument("--composition", required=True, help="mol %%, such as 60SiO2-20B2O3-20Na2O")
     parser.add_argument("--pair", nargs="+", default=[], metavar="A-B", help="pairs of elements (default all)")
     parser.add_argument("--weights", metavar="FILE", help="file of `train` (default: the shipped one)")
-    parser.add_argument("--density", type=float, metavar="G/CM3", help="for coordination numbers (default: estimated)")
+    parser.add_argument("--density", type=float, metavar="G/CM3",
+                        help="for coordination numbers (default: as the simulations relax it)")
     parser.add_argument("--out", default="prediction.png", help="figure: .png, .pdf or .svg (default prediction.png)")
     parser.add_argument("--no-figure", action="store_true", help="numbers alone")
     parser.add_argument("--csv", metavar="FILE", help="curves as a table; of several pairs FILE-A-B.csv each")
@@ -87,6 +89,10 @@ def predict_command(arguments: list[str]) -> int:
         raise PredictionError(f"--density {given.density:g} g/cm³; expected a density above 0 and below 20")
     if not given.no_figure and Path(given.out).suffix not in (".png", ".pdf", ".svg"):
         raise PredictionError(f"{given.out}: figures are written as .png, .pdf, .svg")
+    for name in filter(None, (given.csv, None if given.no_figure else given.out)):
+        if Path(name).is_dir():
+            raise PredictionError(f"{name} is a folder; expected the name of a file")
+        Path(name).parent.mkdir(parents=True, exist_ok=True)  # what cannot be written ends here
     path = Path(given.weights) if given.weights else prediction.SHIPPED
     if not path.exists():
         raise PredictionError(f"{path}: no such file; make it with python -m hpctools.glasses train "
@@ -121,7 +127,9 @@ def _plain(one: Prediction) -> dict[str, Any]:
     return {
         "composition": str(one.composition), "pair": "-".join(one.pair), "level": one.level,
         "peak_angstrom": one.peak[0], "peak_height": one.peak[1], "cutoff_angstrom": one.cutoff,
-        "neighbours": one.neighbours, "neighbours_error": one.neighbours_error, "density_g_cm3": one.density,
+        "neighbours": one.neighbours, "neighbours_error": one.neighbours_error,
+        "neighbours_interval": {name: one.neighbours_interval(name) for name in one.neighbours},
+        "density_g_cm3": one.density, "density_error_g_cm3": one.density_error,
         "density_source": one.density_source, "warnings": list(one.warnings), "r_angstrom": curve.pop("r"), **curve,
     }  # fmt: skip
 
@@ -152,7 +160,6 @@ def draw(found: Sequence[Prediction], path: str) -> None:
     panels[0, 0].legend(frameon=False, fontsize=8)
     figure.supxlabel("r [Å]", fontsize=9)
     figure.supylabel(f"g(r) in {found[0].composition}", fontsize=9)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160)
     plt.close(figure)
 

@@ -48,6 +48,11 @@ class GlassTraining(CommandSettings):
             raise TrainingError(f"least_counts {self.least_counts:g}; expected 0 or more")
 
 
+def folder_name(kind: str, fold: str, encoding: str = "raster") -> str:
+    """Where the training of a kind of model on a fold is kept, in a folder of runs: "autoencoder-bars/glass-1"."""
+    return f"{kind}{'' if kind != 'autoencoder' or encoding == 'raster' else '-' + encoding}/{fold}"
+
+
 # what a kind does differently unless it is asked for
 DEFAULTS: dict[str, dict[str, object]] = {
     "mean-force": {"epochs": 300, "batch": 64, "optimiser": "adamw", "learning_rate": 3e-3, "weight_decay": 0.02,

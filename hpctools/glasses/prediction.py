@@ -23,10 +23,11 @@ from hpctools.world import World
 from .composition import Composition, from_units, parse
 from .curves import Curves
 from .density import start_density
-from .fingerprint import OXIDES, Pair, Query, check, pair_of, substitutes
+from .fingerprint import OXIDES, Pair, Query, check, pair_of, shares, substitutes
 from .intervals import LEVEL, Conformal
 from .learning_settings import GlassTraining
 from .models import GaussianProcess, Model
+from .relaxed_density import RelaxedDensity, simulated
 from .shells import coordination_number, first_peak
 from .splits import FOLDS, Fold, by_glass
 
@@ -41,7 +42,7 @@ class Prediction:
 
     r (bins,) in Å; g, low, high (bins,): curve and its interval; peak: of the first (Å, height); neighbours: each
     element's number of the other within `cutoff` (Å) as {"Si-O": 4.0, "O-Si": 2.0}, neighbours_error: half-widths;
-    density: g/cm³, by which they are counted, and its source.
+    density: g/cm³, by which they are counted, its half-width, and its source.
     """
 
     composition: Composition
@@ -56,8 +57,14 @@ class Prediction:
     neighbours: dict[str, float]
     neighbours_error: dict[str, float]
     density: float
+    density_error: float
     density_source: str
     warnings: tuple[str, ...] = ()
+
+    def neighbours_interval(self, name: str) -> tuple[float, float]:
+        """Of neighbours[name]: none is below 0."""
+        value, error = self.neighbours[name], self.neighbours_error[name]
+        return max(value - error, 0.0), value + error
 
     def table(self) -> str:
         """CSV: r, g and interval."""
@@ -71,9 +78,10 @@ class Prediction:
                  f"first peak   {self.peak[0]:.3f} Å, g = {self.peak[1]:.2f}"]
         for name, value in self.neighbours.items():
             a, b = name.split("-")
-            lines.append(f"neighbours   {value:.2f} ± {self.neighbours_error[name]:.2f} {b} within {self.cutoff:g} Å "
-                         f"of {a}")
-        lines.append(f"density      {self.density:.3f} g/cm³ ({self.density_source})")
+            low, high = self.neighbours_interval(name)
+            lines.append(f"neighbours   {value:.2f} ({low:.2f} to {high:.2f}) {b} within {self.cutoff:g} Å of {a}")
+        error = f" ± {self.density_error:.3f}" if self.density_error else ""
+        lines.append(f"density      {self.density:.3f}{error} g/cm³ ({self.density_source})")
         return "\n".join([*lines, *(f"warning      {text}" for text in self.warnings)])
 
 
@@ -84,29 +92,37 @@ class Predictor:
     model: Model
     curves: Curves
     conformal: Conformal
-    counting: Conformal  # of neighbours of the pair's first element
+    counting: Conformal  # of neighbours of the pair's first element, by the density of the simulation
+    relaxed: RelaxedDensity
     stored: Weights
 
     def predict(self, glass: Composition, pair: Pair, density: float | None = None) -> Prediction:
-        """One curve. density: g/cm³, else estimated. Raises FingerprintError."""
+        """One curve. density: g/cm³, else that of the simulations, with its error in that of neighbours. Raises
+        FingerprintError."""
         check(glass, pair)
         query = [(glass, pair)]
         g = self.model.predict(query)[0]
         width = self.conformal.half_width(query)[0]
-        used = start_density(glass)
-        value, source = (used.value, used.source) if density is None else (density, "as given")
+        value, relative, source = self._density(glass) if density is None else (density, 0.0, "as given")
         cutoff = self.cutoff(pair)
-        share = _shares(glass)
+        share = shares(glass)
         error = float(self.counting.half_width(query)[0, 0])
         neighbours, errors = {}, {}
         for a, b in dict.fromkeys((pair, pair[::-1])):
             number_density = glass.number_density(value) * share[b]
-            neighbours[f"{a}-{b}"] = coordination_number(self.curves.r, g, number_density, cutoff)
-            # n_ab ρ_a = n_ba ρ_b, and so their errors
-            errors[f"{a}-{b}"] = error * share[pair[0]] / share[a]
+            number = coordination_number(self.curves.r, g, number_density, cutoff)
+            neighbours[f"{a}-{b}"] = number
+            # n_ab ρ_a = n_ba ρ_b, and so their errors; those of g and of the density are independent
+            errors[f"{a}-{b}"] = float(np.hypot(error * share[pair[0]] / share[a], number * relative))
         return Prediction(glass, pair, self.curves.r, g, np.maximum(g - width, 0), g + width, LEVEL,
-                          first_peak(self.curves.r, g), cutoff, neighbours, errors, value, source,
+                          first_peak(self.curves.r, g), cutoff, neighbours, errors, value, value * relative, source,
                           tuple(self._warnings(glass, pair)))
+
+    def _density(self, glass: Composition) -> tuple[float, float, str]:
+        """Relaxed density in g/cm³, its relative half-width, and its source."""
+        estimate, factor = start_density(glass), self.relaxed.factor(glass)
+        return (estimate.value * factor, self.relaxed.half_width(LEVEL),
+                f"{estimate.source}, times {factor:.3f} as in {len(self.relaxed.left_out)} simulated glasses")
 
     def cutoff(self, pair: Pair) -> float:
         """Å."""
@@ -124,16 +140,6 @@ class Predictor:
                 found.append(f"{glass[oxide]:g} mol % {oxide} is outside the {min(values):g} to {max(values):g} that "
                              "was learned from: the interval is too narrow there")
         return found
-
-
-def _shares(glass: Composition) -> dict[str, float]:
-    """Share of each element among the atoms."""
-    from .composition import OXIDES as FORMULAS
-
-    amount = {FORMULAS[oxide][0]: float(p) * FORMULAS[oxide][1] for oxide, p in glass.percent.items()}
-    amount["O"] = sum(float(p) * FORMULAS[oxide][2] for oxide, p in glass.percent.items())
-    total = sum(amount.values())
-    return {element: value / total for element, value in amount.items()}
 
 
 def inner_folds(curves: Curves) -> list[Fold]:
@@ -188,7 +194,8 @@ def load(path: str | Path, pairs: Sequence[Pair] = ()) -> Predictor:
     errors = stored.arrays["curves/errors"].astype(float)
     conformal = Conformal.of(curves.query, curves.glass, errors)
     counting = Conformal.of(curves.query, curves.glass, counting_errors(curves, errors))
-    return Predictor(_model(stored, curves, pairs), curves, conformal, counting, stored)
+    relaxed = RelaxedDensity.of(*simulated(curves))
+    return Predictor(_model(stored, curves, pairs), curves, conformal, counting, relaxed, stored)
 
 
 def _curves(stored: Weights) -> Curves:

@@ -347,7 +347,7 @@ class Run:
             every = self.job.frame_steps if production else self.job.sample_steps
             self._commands(f'dump {kind} all custom {every} "{self.folder}/{kind}.lammpstrj" {trajectory.COLUMNS}',
                            f"dump_modify {kind} element {' '.join(self.plan.elements)} append yes sort id "
-                           "format float %.4f")
+                           "time yes format float %.4f")
 
     @staticmethod
     def _fixes(stage: Stage) -> list[str]:

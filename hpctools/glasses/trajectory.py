@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS = "id element xu yu zu"
+ATOMS = "ATOMS"
 
 
 class TrajectoryError(ValueError):
@@ -41,18 +43,37 @@ def read(path: Path) -> Iterator[Frame]:
     """The whole frames of a dump with the columns `COLUMNS`, one by one; an unfinished last one is left out."""
     with path.open(encoding="ascii") as file:
         while True:
-            lines = [file.readline() for _ in range(9)]
-            if not lines[8].endswith("\n"):
+            head = _head(file)
+            if head is None:
                 return
-            if not lines[8].split()[2:] == COLUMNS.split():
-                raise TrajectoryError(f"{path}: found the columns {lines[8].strip()!r}, expected {COLUMNS!r}")
-            bounds = np.array([line.split()[:2] for line in lines[5:8]], float)
-            rows = [file.readline() for _ in range(int(lines[3]))]
+            if head[ATOMS].split() != COLUMNS.split():
+                raise TrajectoryError(f"{path}: found the columns {head[ATOMS]!r}, expected {COLUMNS!r}")
+            bounds = np.array([line.split()[:2] for line in head["BOX"].splitlines()], float)
+            rows = [file.readline() for _ in range(int(head["NUMBER"]))]
             if not rows[-1].endswith("\n"):
                 return
             table = np.array([row.split() for row in rows])
             table = table[np.argsort(table[:, 0].astype(int))]
-            yield Frame(int(lines[1]), bounds[:, 1] - bounds[:, 0], table[:, 1], table[:, 2:5].astype(float))
+            yield Frame(int(head["TIMESTEP"]), bounds[:, 1] - bounds[:, 0], table[:, 1], table[:, 2:5].astype(float))
+
+
+def _head(file: TextIO) -> dict[str, str] | None:
+    """The items before the atoms of a frame, by their first word: TIMESTEP, TIME (not in every file), NUMBER, BOX; and
+    the columns under ATOMS. None at the end of the file."""
+    found: dict[str, str] = {}
+    while ATOMS not in found:
+        words = file.readline()
+        if not words.endswith("\n"):
+            return None
+        name, *rest = words.removeprefix("ITEM: ").split()
+        if name == ATOMS:
+            found[name] = " ".join(rest)
+            continue
+        lines = [file.readline() for _ in range(3 if name == "BOX" else 1)]
+        if not lines[-1].endswith("\n"):
+            return None
+        found[name] = "".join(lines).rstrip("\n")
+    return found
 
 
 def cut_dump(path: Path, step: int) -> None:
@@ -60,13 +81,13 @@ def cut_dump(path: Path, step: int) -> None:
     keep = 0
     if not path.exists():
         return
-    with path.open("rb") as file:
+    with path.open(encoding="ascii") as file:
         while True:
-            head = [file.readline() for _ in range(9)]
-            if not head[8].endswith(b"\n") or int(head[1]) >= step:
+            head = _head(file)
+            if head is None or int(head["TIMESTEP"]) >= step:
                 break
-            rows = [file.readline() for _ in range(int(head[3]))]
-            if not rows[-1].endswith(b"\n"):
+            rows = [file.readline() for _ in range(int(head["NUMBER"]))]
+            if not rows[-1].endswith("\n"):
                 break
             keep = file.tell()
     os.truncate(path, keep)

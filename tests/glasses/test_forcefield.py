@@ -341,5 +341,14 @@ def heating(folder, name):
     return np.polyfit(0.02 * np.arange(50), energies, 1)[0]
 
 
+@pytest.mark.parametrize(("leg", "ratio"), [(1.6, 1.0), (2.0, 1.13), (2.5, 1.83)])
+def test_smooth_three_body_term_beside_the_published_one(leg, ratio):
+    """As the field's note says: alike for bonds, larger where both legs are long."""
+    glass = parse("SiO2")
+    ends = np.array([[leg, 0, 0], [leg * np.cos(2.4), leg * np.sin(2.4), 0]])
+    smooth, published = (load(name, glass).three_body[0](*ends)[0] for name in ("bmp-shrm-smooth", "bmp-shrm"))
+    assert smooth / published == pytest.approx(ratio, abs=0.02 if ratio == 1 else 0.006)
+
+
 def test_only_the_smooth_three_body_term_conserves_the_energy(tmp_path):
     assert abs(heating(tmp_path, "bmp-shrm-smooth")) < 10 < 40 < heating(tmp_path, "bmp-shrm")

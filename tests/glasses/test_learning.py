@@ -84,6 +84,31 @@ def test_prediction_of_the_command(weights, short_glasses, tmp_path, capsys):
     assert 3 < expected < 5, "silicon in a glass has about four oxygens"
 
 
+def test_neighbours_have_the_error_of_the_density(weights, capsys):
+    asked = ["predict", "--composition", "57SiO2-22B2O3-21Na2O", "--pair", "Si-O", "Na-Na", "--weights", str(weights),
+             "--no-figure", "--json"]  # fmt: skip
+    assert main(asked) == 0
+    one, rare = json.loads(capsys.readouterr().out)
+    assert 0 < one["density_error_g_cm3"] < 0.5 * one["density_g_cm3"]
+    assert main([*asked, "--density", str(one["density_g_cm3"])]) == 0
+    given = json.loads(capsys.readouterr().out)[0]
+    assert given["density_error_g_cm3"] == 0
+    assert given["neighbours"]["Si-O"] == pytest.approx(one["neighbours"]["Si-O"])
+    relative = one["density_error_g_cm3"] / one["density_g_cm3"]
+    for name, value in one["neighbours"].items():
+        assert one["neighbours_error"][name] == pytest.approx(
+            np.hypot(given["neighbours_error"][name], value * relative), rel=1e-6)
+    assert rare["neighbours_interval"]["Na-Na"][0] >= 0
+
+
+def test_neighbours_are_not_fewer_than_none(weights):
+    from dataclasses import replace
+
+    one = prediction.load(weights, [("Si", "O")]).predict(parse("57SiO2-22B2O3-21Na2O"), ("Si", "O"))
+    wide = replace(one, neighbours={"Si-O": 0.5}, neighbours_error={"Si-O": 0.75})
+    assert wide.neighbours_interval("Si-O") == (0.0, 1.25) and "0.50 (0.00 to 1.25) O" in wide.text()
+
+
 def test_all_pairs_and_warnings(weights, tmp_path, capsys):
     asked = ["predict", "--composition", "40SiO2-20B2O3-20Na2O-20BaO", "--weights", str(weights)]
     assert main([*asked, "--out", str(tmp_path / "p.pdf")]) == 0
@@ -99,12 +124,20 @@ def test_all_pairs_and_warnings(weights, tmp_path, capsys):
     (("--composition", "90SiO2-10CaO"), "CaO has no place"),
     (("--composition", "SiO2", "--density", "-1"), "--density -1"),
     (("--composition", "SiO2", "--out", "x.gif"), "x.gif"),
+    (("--composition", "SiO2", "--no-figure", "--csv", "."), ". is a folder"),
     (("--composition", "SiO2", "--weights", "none.npz"), "none.npz: no such file"),
 ])  # fmt: skip
 def test_mistakes_take_one_line(asked, message, capsys):
     assert main(["predict", *asked]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and message in error and error.count("\n") == 1
+
+
+def test_files_that_cannot_be_written(tmp_path, capsys):
+    for words in (("--out", "/proc/x/a.png"), ("--no-figure", "--csv", "/proc/x/x.csv")):
+        assert main(["predict", "--composition", "SiO2", *words]) == 1
+        error = capsys.readouterr().err
+        assert "/proc/x cannot be used" in error and error.count("\n") == 1
 
 
 def test_mean_force_file(short_glasses, tmp_path, capsys):
@@ -184,6 +217,53 @@ def test_judgement(short_glasses, runs, tmp_path, script):
     assert "latents that never fire" in text and "MSE of a blank image" in text and "best by glass: " in text
     assert {path.parent.name for path in runs.rglob("autoencoder/*/model.npz")} == {
         "all", "glass-1", "glass-2", "glass-3", "glass-4", "glass-5", "without-top"}
+
+
+def test_epochs_that_are_asked_for_are_those_that_were_run(short_glasses, runs, tmp_path, script):
+    """After the judgement above: other epochs are trained, in folders of their own, and shown with their losses."""
+    asked = ("analysis/glass_judgement.py", short_glasses, "--runs", runs, *REACH, "--out", tmp_path / "j.png",
+             "--shuffles", 0, "--splits", "by glass", "--models", "mean-force network", "CNN + forest, paper")
+    trained = words(short_glasses, "train", "mean-force", "--epochs", "2", "--fold", "glass-1")
+    assert main([*trained, "--out", str(runs / "mean-force/glass-1")]) == 0
+    script(*asked, "--epochs", 2, "--force-epochs", 4)  # where this test runs alone
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob("model.npz")}
+    code, text, error = script(*asked, "--epochs", 1, "--force-epochs", 2)
+    assert code == 0, error
+    lines = [line for line in text.splitlines() if " epochs, loss at the end: learned curves " in line]
+    assert len([line for line in lines if "/mean-force/" in line and ": 2 epochs" in line]) == 5
+    assert len([line for line in lines if "/autoencoder/" in line and ": 1 epochs" in line]) == 5
+    assert any("mean-force/glass-1: 2 epochs" in line for line in lines), "that of the command above serves"
+    assert "chosen by these same errors" in text and all(", best " in line for line in lines)
+    made = {path for path in runs.rglob("model.npz")} - set(before)
+    assert len(made) == 10, "four mean-force networks, five autoencoders of the folds and one of all"
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+    # without options what is there serves
+    code, text, error = script(*asked)
+    assert code == 0 and ": 2 epochs" in text, error
+    assert {path for path in runs.rglob("model.npz")} - set(before) >= made
+
+
+def test_a_fold_neither_chooses_weights_nor_vanishes(capsys):
+    for kind in ("autoencoder", "mean-force"):
+        assert main(["train", kind, "--fold", "glass-1", "--keep", "best"]) == 2
+        assert f"would choose the weights by the curves that {kind} --fold glass-1" in capsys.readouterr().err
+    assert main(["train", "gaussian-process", "--fold", "glass-1"]) == 2
+    assert "leaves no file of a fold" in capsys.readouterr().err
+
+
+def test_predictions_are_those_of_this_program(short_glasses, tmp_path, monkeypatch):
+    """A cached prediction is read again, but not by another version of the models."""
+    from hpctools.glasses import held_out
+
+    data, _ = curves.gather(curves.find([short_glasses]), 4.0).with_enough(20)
+    runs, parts = held_out.Runs(tmp_path), by_glass(data)
+    first = held_out.held_out("pair mean", data, parts, runs)
+    files = sorted((tmp_path / "predictions").iterdir())
+    np.savez(files[0].open("wb"), g=np.full((len(parts[0].test), 40), 7.0))
+    again = held_out.held_out("pair mean", data, parts, runs)
+    assert (again.g == 7).any() and not (first.g == 7).any()
+    monkeypatch.setattr(held_out, "_program", lambda: "other")
+    np.testing.assert_array_equal(held_out.held_out("pair mean", data, parts, runs).g, first.g)
 
 
 @pytest.mark.parametrize("name, more", [

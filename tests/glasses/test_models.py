@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from hpctools.glasses import curves, errors, models
+from hpctools.glasses import curves, errors, models, record
 from hpctools.glasses.autoencoder import Autoencoder
 from hpctools.glasses.composition import parse
+from hpctools.glasses.density import start_density
 from hpctools.glasses.fingerprint import mole_fractions
 from hpctools.glasses.forest import SCANS, Components, FittedForest, scan
 from hpctools.glasses.intervals import Conformal
 from hpctools.glasses.learning_settings import FOLDS, GlassTraining, for_kind
 from hpctools.glasses.mean_force import PAIRS, MeanForceNetwork, inputs, tables
+from hpctools.glasses.relaxed_density import RelaxedDensity, simulated
 from hpctools.glasses.splits import by_glass, fold, folds
 from hpctools.training_settings import TrainingError
 
@@ -270,6 +272,32 @@ def test_intervals_cover_what_they_say():
     np.testing.assert_allclose(half[:3].mean(1) / width[:3], 1.645, rtol=0.2)
     # an unknown pair takes the widest of what stands for it
     assert made.half_width([(parse("80SiO2-20BaO"), ("Ba", "O"))]).mean() >= half.mean(1).max()
+
+
+def test_relaxed_densities_of_glasses_left_out(shipped):
+    """A law over the estimate is found, and 90 % of new glasses lie in the interval; and of the shipped records."""
+    rng = np.random.default_rng(4)
+    learned, new = ([parse(f"{100 - 3 * x}SiO2-{x}B2O3-{2 * x}Na2O") for x in rng.uniform(1, 20, n).round(2)]
+                    for n in (12, 20))
+
+    def law(glasses):
+        return np.array([start_density(glass).value * (0.95 + 0.2 * mole_fractions(glass)[0]) for glass in glasses])
+
+    inside, errors_of_new = [], []
+    for _ in range(40):
+        fitted = RelaxedDensity.of(learned, law(learned) * np.exp(rng.normal(0, 0.01, len(learned))))
+        truth = law(new) * np.exp(rng.normal(0, 0.01, len(new)))
+        off = np.log([start_density(glass).value * fitted.factor(glass) for glass in new] / truth)
+        inside += list(np.abs(off) <= fitted.half_width(0.9))
+        errors_of_new.append(np.sqrt((off**2).mean()))
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.05) and np.mean(errors_of_new) < 0.013
+    glasses, densities = simulated(curves.gather(curves.find([curves.LIBRARY])))
+    assert densities[-1] == pytest.approx(
+        record.attributes(curves.LIBRARY / "SiO2_s1.h5")["density_g_cm3"], rel=1e-6), "silica is the last by name"
+    raw = np.log(densities / [start_density(glass).value for glass in glasses])
+    left = RelaxedDensity.of(glasses, densities)
+    assert (left.left_out**2).mean() < (raw**2).mean() / 4
+    assert np.abs(left.left_out).max() < left.half_width(0.9)
 
 
 def test_the_core_has_no_width():

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import runpy
 import signal
 import subprocess
 import sys
@@ -52,6 +53,24 @@ def test_a_run_leaves_rows_and_frames_as_planned(finished):
     relax = rows[(rows[:, 0] > stages["relax"].first + 250) & (rows[:, 0] <= stages["relax"].last)]
     assert np.prod(production[-1].lengths) == pytest.approx(relax[:, 3].mean(), rel=1e-6)
     assert np.ptp(rows[rows[:, 0] > stages["relax"].last, 3]) == 0
+
+
+def test_frames_say_their_time(finished, tmp_path):
+    """As OVITO shows it, in ps, though steps are of 2 fs in the hot stages and 1 fs in the cold ones."""
+    job, folder = finished
+    lines = (folder / "production.lammpstrj").read_text().splitlines()
+    times = [float(lines[k + 1]) for k, line in enumerate(lines) if line == "ITEM: TIME"]
+    last = job.stages()[-1]
+    steps = range(last.first, last.last + 1, 50)
+    assert times == pytest.approx([last.time(step) for step in steps], abs=1e-3)
+    # without times, as trajectories once were, they are read and cut alike
+    plain = [line for k, line in enumerate(lines) if "ITEM: TIME" not in (line, lines[k - 1])]
+    (tmp_path / "plain").write_text("\n".join(plain) + "\n")
+    one, other = (list(trajectory.read(path)) for path in (folder / "production.lammpstrj", tmp_path / "plain"))
+    assert [frame.step for frame in one] == [frame.step for frame in other] == list(steps)
+    np.testing.assert_array_equal(one[3].positions, other[3].positions)
+    trajectory.cut_dump(tmp_path / "plain", last.first + 100)
+    assert [frame.step for frame in trajectory.read(tmp_path / "plain")] == [last.first, last.first + 50]
 
 
 def test_a_record_says_what_the_trajectory_says(finished):
@@ -349,6 +368,16 @@ def test_designs_that_cannot_be(tmp_path, capsys):
     assert "SiO2_quick_s1" in capsys.readouterr().out
     assert main(["campaign", str(design), "--out", str(tmp_path / "o"), "--share", "3/8"]) == COMPLETE
     assert "no glasses in this share" in capsys.readouterr().out and not (tmp_path / "o").exists()
+
+
+def test_no_more_blocks_than_glasses(tmp_path, monkeypatch, capsys):
+    design = tmp_path / "d.toml"
+    design.write_text('seeds = [1, 2]\n[[glass]]\ncomposition = "SiO2"\n')
+    script = str(ROOT / "jobs/glass_campaign.py")
+    monkeypatch.setattr(sys, "argv", [script, str(design), "--dry-run", "--out", str(tmp_path / "o"), "--jobs", "8"])
+    assert runpy.run_path(script)["main"]() == COMPLETE
+    text = capsys.readouterr().out
+    assert text.count("--share") == 2 and "--share 2/2" in text
 
 
 def test_folders_and_files_that_cannot_be(tmp_path, short, capsys):
