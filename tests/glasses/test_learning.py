@@ -215,32 +215,32 @@ def test_judgement(short_glasses, runs, tmp_path, script):
     nearest = found["nearest composition", "by glass", "Si-O"]
     assert float(nearest["skill"]) == pytest.approx(1 - float(nearest["mse"]) / float(base["mse"]))
     assert "latents that never fire" in text and "MSE of a blank image" in text and "best by glass: " in text
+    assert "chosen by these same errors" in text and "reconstruction MSE, learned curves (2 epochs, loss" in text
+    for kind, epochs in (("mean-force", 4), ("autoencoder", 2)):
+        lines = [line for line in text.splitlines() if f"/{kind}/" in line and f": {epochs} epochs, loss at" in line]
+        assert len(lines) == 6, "five folds by glass, and the top"
     assert {path.parent.name for path in runs.rglob("autoencoder/*/model.npz")} == {
         "all", "glass-1", "glass-2", "glass-3", "glass-4", "glass-5", "without-top"}
 
 
-def test_epochs_that_are_asked_for_are_those_that_were_run(short_glasses, runs, tmp_path, script):
-    """After the judgement above: other epochs are trained, in folders of their own, and shown with their losses."""
-    asked = ("analysis/glass_judgement.py", short_glasses, "--runs", runs, *REACH, "--out", tmp_path / "j.png",
-             "--shuffles", 0, "--splits", "by glass", "--models", "mean-force network", "CNN + forest, paper")
-    trained = words(short_glasses, "train", "mean-force", "--epochs", "2", "--fold", "glass-1")
-    assert main([*trained, "--out", str(runs / "mean-force/glass-1")]) == 0
-    script(*asked, "--epochs", 2, "--force-epochs", 4)  # where this test runs alone
-    before = {path: path.stat().st_mtime_ns for path in runs.rglob("model.npz")}
-    code, text, error = script(*asked, "--epochs", 1, "--force-epochs", 2)
-    assert code == 0, error
-    lines = [line for line in text.splitlines() if " epochs, loss at the end: learned curves " in line]
-    assert len([line for line in lines if "/mean-force/" in line and ": 2 epochs" in line]) == 5
-    assert len([line for line in lines if "/autoencoder/" in line and ": 1 epochs" in line]) == 5
-    assert any("mean-force/glass-1: 2 epochs" in line for line in lines), "that of the command above serves"
-    assert "chosen by these same errors" in text and all(", best " in line for line in lines)
-    made = {path for path in runs.rglob("model.npz")} - set(before)
-    assert len(made) == 10, "four mean-force networks, five autoencoders of the folds and one of all"
-    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
-    # without options what is there serves
-    code, text, error = script(*asked)
-    assert code == 0 and ": 2 epochs" in text, error
-    assert {path for path in runs.rglob("model.npz")} - set(before) >= made
+def test_epochs_that_are_asked_for_are_those_that_were_run(short_glasses, tmp_path):
+    """What is there serves where it is of as many epochs, or none are asked for; else another is trained beside it."""
+    from hpctools.glasses.held_out import Runs, autoencoder, mean_force
+
+    data, _ = curves.gather(curves.find([short_glasses]), 4.0).with_enough(20)
+    fold = by_glass(data)[0]
+    trained = words(short_glasses, "train", "mean-force", "--epochs", "2", "--members", "1", "--fold", "glass-1")
+    assert main([*trained, "--out", str(tmp_path / "mean-force/glass-1")]) == 0
+    for asked, ran in ((0, 2), (2, 2), (1, 1), (3, 3)):
+        told: list[str] = []
+        mean_force(data, fold, Runs(tmp_path, force_epochs=asked), trainings=told)
+        assert f": {ran} epochs, loss at the end: learned curves " in told[0] and ", best " in told[0]
+        assert ("mean-force/glass-1: " in told[0]) == (ran == 2), "that of the command serves"
+    assert len(list(tmp_path.glob("mean-force/*/model.npz"))) == 3
+    for asked, ran in ((1, 1), (2, 2), (0, 1)):
+        told = []
+        autoencoder(data, fold, Runs(tmp_path, epochs=asked), trainings=told)
+        assert f": {ran} epochs, loss at the end: learned curves " in told[0] and "; others " in told[0]
 
 
 def test_a_fold_neither_chooses_weights_nor_vanishes(capsys):
