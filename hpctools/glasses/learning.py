@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpctools.config import ConfigError
 from hpctools.stop import COMPLETE, STOPPED, Stop
-from hpctools.training_settings import TrainingError
 
 from . import curves, prediction
 from .curves import LIBRARY, Curves
@@ -55,12 +55,12 @@ def plan_text(kind: str, settings: GlassTraining, data: Curves, left: list[str],
 
 
 def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: bool = False) -> int:
-    """Train; returns the exit code. All ranks call it. Raises TrainingError for what a fold cannot do."""
+    """Train; returns the exit code. All ranks call it. Raises ConfigError for what a fold cannot do."""
     if kind == "gaussian-process" and settings.fold != "all":
-        raise TrainingError(f"--fold {settings.fold}: a Gaussian process is fitted within the judgement "
+        raise ConfigError(f"--fold {settings.fold}: a Gaussian process is fitted within the judgement "
                             "(analysis/glass_judgement.py) and leaves no file of a fold; leave --fold out")
     if settings.keep == "best" and (settings.fold != "all" or kind == "autoencoder"):
-        raise TrainingError(f"--keep best would choose the weights by the curves that {kind} --fold {settings.fold} "
+        raise ConfigError(f"--keep best would choose the weights by the curves that {kind} --fold {settings.fold} "
                             "is tested on; expected last")
     from hpctools.training import start
 
