@@ -58,10 +58,10 @@ def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: b
     """Train; returns the exit code. All ranks call it. Raises ConfigError for what a fold cannot do."""
     if kind == "gaussian-process" and settings.fold != "all":
         raise ConfigError(f"--fold {settings.fold}: a Gaussian process is fitted within the judgement "
-                            "(analysis/glass_judgement.py) and leaves no file of a fold; leave --fold out")
+                          "(analysis/glass_judgement.py) and leaves no file of a fold; leave --fold out")
     if settings.keep == "best" and (settings.fold != "all" or kind == "autoencoder"):
         raise ConfigError(f"--keep best would choose the weights by the curves that {kind} --fold {settings.fold} "
-                            "is tested on; expected last")
+                          "is tested on; expected last")
     from hpctools.training import start
 
     world = start(settings.device, settings.threads)

@@ -251,6 +251,30 @@ def test_a_fold_neither_chooses_weights_nor_vanishes(capsys):
     assert "leaves no file of a fold" in capsys.readouterr().err
 
 
+def test_goals_count_the_curves_whose_noise_is_known(short_glasses, monkeypatch):
+    from dataclasses import replace
+
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    from glass_judgement import Row, goal_lines
+
+    from hpctools.glasses import errors
+
+    data, _ = curves.gather(curves.find([short_glasses]), 4.0).with_enough(20)
+    variance = np.full_like(data.g, 0.01)
+    variance[0] = np.nan
+    predicted = data.g + 0.1
+    found = errors.of(data, predicted, np.full(len(data), 10.0))
+    base = np.full(len(data), 0.05)
+    row = Row("CNN + forest, paper", "random curves", replace(data, variance=variance), found, base, base, 0.5)
+    assert row.over_noise() == pytest.approx(1.0)
+    text = "\n".join(goal_lines(row))
+    assert f"1 of {len(data)} curves have no noise floor" in text and "median error 1.00 σ, goal ≤ 1.5: met" in text
+    assert row.cells()[0] == "CNN + forest, paper (network saw the test curves)"
+    assert replace(row, split="by glass").cells()[0] == "CNN + forest, paper"
+    unknown = replace(row, curves=replace(data, variance=variance * np.nan))
+    assert "waiting for second seeds" in goal_lines(unknown)[0] and np.isnan(unknown.over_noise())
+
+
 def test_predictions_are_those_of_this_program(short_glasses, tmp_path, monkeypatch):
     """A cached prediction is read again, but not by another version of the models."""
     from hpctools.glasses import held_out
