@@ -102,7 +102,8 @@ def test_noise_from_seeds_is_that_of_resampled_counts():
     seeds, trials, found = 3, 60, []
     counts = one.data["distances"].astype(float)
     for _ in range(trials):
-        drawn = [replace(one, data={**one.data, "distances": rng.poisson(counts)}) for _ in range(seeds)]
+        drawn = [replace(altered(one, seed), data={**one.data, "distances": rng.poisson(counts)})
+                 for seed in range(seeds)]
         found.append(curves.gather(drawn).variance)
     rebinned = counts.reshape(3, 100, 5).sum(2)
     g = curves.gather([one]).g
@@ -117,7 +118,7 @@ def test_one_seed_takes_the_noise_of_others():
     """Two seeds of one glass, one of another: the variance of a mean goes as one over the expected counts."""
     one, other = record.read(SILICA), record.read(curves.LIBRARY / "40SiO2-40B2O3-20Na2O_bmp-shrm_s1.h5")
     rng = np.random.default_rng(1)
-    second = replace(one, data={**one.data, "distances": rng.poisson(one.data["distances"].astype(float))})
+    second = replace(altered(one, 2), data={**one.data, "distances": rng.poisson(one.data["distances"].astype(float))})
     found = curves.gather([one, second, other])
     rows = found.of_pair(("O", "O"))
     single = rows[found.seeds[rows] == 1][0]
@@ -151,13 +152,11 @@ def test_too_small_a_box_and_no_records_are_named(tmp_path):
 def test_other_protocols_do_not_mix():
     """Of two cooling rates the commoner counts; of two time steps too."""
     one = record.read(SILICA)
-    slow = replace(one, attributes={**one.attributes, "rate_K_ps": 5.0})
-    found = curves.gather([one, slow, replace(one, attributes={**one.attributes, "seed": 2})])
+    found = curves.gather([one, altered(one, rate=5.0), altered(one, 2)])
     assert list(found.seeds) == [2, 2, 2]
     assert one.hot_timestep == 2
-    text = one.attributes["config_toml"].replace("hot_timestep = 2.0", "hot_timestep = 1.0")
-    short = replace(one, attributes={**one.attributes, "config_toml": text})
-    assert list(curves.gather([one, short, short, one, short]).seeds) == [3, 3, 3]
+    short = [altered(one, seed, hot_timestep=1.0) for seed in (1, 2, 3)]
+    assert list(curves.gather([one, *short, altered(one, 2)]).seeds) == [3, 3, 3]
 
 
 def test_too_few_glasses_for_a_split(silica):
