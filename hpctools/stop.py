@@ -56,11 +56,13 @@ class Stop:
     work is done, and their default action would kill the process while it writes its results. The first SIGINT
     stops cleanly, the second raises KeyboardInterrupt.
 
-    Raises WallTimeError for a wall time that is negative or no number.
+    Raises WallTimeError for a wall time or margin that is negative or no number.
     """
 
     def __init__(self, wall_time: float | None = None, margin: float = 60.0, ask_slurm: bool = True) -> None:
         ends = []
+        if not 0 <= margin < math.inf:
+            raise WallTimeError(f"margin {margin:g}; expected seconds, 0 or more")
         if wall_time is not None:
             if not 0 <= wall_time < math.inf:
                 raise WallTimeError(f"wall time {wall_time:g}; expected minutes, 0 or more")

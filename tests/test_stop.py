@@ -122,3 +122,5 @@ def test_a_wall_time_is_a_number_of_minutes(wall_time):
     with pytest.raises(WallTimeError, match="expected minutes, 0 or more") as caught:
         Stop(wall_time)
     assert caught.value.exit_code == USAGE
+    with pytest.raises(WallTimeError, match="expected seconds, 0 or more"):
+        Stop(1.0, margin=wall_time)

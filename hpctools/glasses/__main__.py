@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 
@@ -146,23 +145,17 @@ def show_command(arguments: list[str]) -> int:
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--wall-time", type=_time, metavar="MINUTES", help="stop cleanly after this time")
-    parser.add_argument("--margin", type=_time, default=60.0, metavar="SECONDS",
+    parser.add_argument("--wall-time", type=float, metavar="MINUTES", help="stop cleanly after this time")
+    parser.add_argument("--margin", type=float, default=60.0, metavar="SECONDS",
                         help="time kept for closing before the wall time (default 60)")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
-
-
-def _time(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"found {text}, expected a time of 0 or more")
-    return value
 
 
 class FileError(OSError):
     """A file or folder that cannot be used."""
 
     user_error = True
+    exit_code = stop.USAGE
 
 
 def _with_files(command: command_line.Command) -> command_line.Command:
