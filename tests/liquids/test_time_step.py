@@ -47,7 +47,7 @@ def test_early_displacements_of_the_shipped_runs():
     plain, corrected = [], []
     for path in sorted(LIBRARY.glob("*.h5")):
         record = Record.load(path)
-        if record.attributes["mean_temperature"] < 0.4:  # the quenched ones
+        if "glass" in path.stem:  # cooled in their run: no temperature of their own
             continue
         error = record.square_displacement_error[1] / record.square_displacement[1]
         plain.append((early_temperature(record) / record.attributes["mean_temperature"] - 1) / error)
