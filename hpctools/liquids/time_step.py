@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from .mixture import mixture
 from .record import Record
+from .structure import pairs
 
 FloatArray = NDArray[np.float64]
-PAIRS = ((0, 0), (0, 1), (1, 1))
 
 
 def einstein_frequency(record: Record) -> FloatArray:
@@ -33,7 +33,7 @@ def einstein_frequency(record: Record) -> FloatArray:
     kind, width = mixture(record.attributes["potential"]), record.attributes["bin_width"]
     r = (np.arange(len(record.pair_counts)) + 0.5) * width
     total = np.zeros(2)
-    for column, (a, b) in enumerate(PAIRS):
+    for column, (a, b) in enumerate(pairs(2)):
         curvature = float(record.pair_counts[:, column] @ kind.pair_curvature(r, a, b))
         total[a] += curvature
         total[b] += curvature
