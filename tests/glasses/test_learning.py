@@ -135,7 +135,7 @@ def test_mistakes_take_one_line(asked, message, capsys):
 
 def test_files_that_cannot_be_written(tmp_path, capsys):
     for words in (("--out", "/proc/x/a.png"), ("--no-figure", "--csv", "/proc/x/x.csv")):
-        assert main(["predict", "--composition", "SiO2", *words]) == 1
+        assert main(["predict", "--composition", "SiO2", *words]) == 2
         error = capsys.readouterr().err
         assert "/proc/x cannot be used" in error and error.count("\n") == 1
 

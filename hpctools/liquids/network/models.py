@@ -23,6 +23,8 @@ from .settings import NETWORKS, PLACES, TrainJob
 PARTS = 5  # of the states, for the calibration of regressions
 BEGINNING = 1e-4  # τ_LJ; F there is F(0)
 NEIGHBOURS = 6
+APART = (0.95, 1.5)  # quantile of the distances of states left out, and the factor on it that S(k) may lie apart; the
+# largest would be that of a state at an edge, apart from all others
 METRIC = np.array([1.0, 4.0, 0.1])  # of ln T, ln ρ and the potential: S at ρ = 1.2 and 1.4 differs more than in T
 MARGIN = 0.02  # of T/T_mct
 _LISTS = ("layers", "monotone_layers")
@@ -150,7 +152,7 @@ def trained_range(samples: Sequence[Sample]) -> dict[str, Any]:
             "time": [min(float(s.times[0]) for s in samples), max(float(s.times[-1]) for s in samples)],
         },
         "states": len(states(samples)), "records": len(samples), "learned_from": fingerprint(samples),
-        "structure_limit": 1.2 * max(apart), "points": points, "structures": structures,
+        "structure_limit": APART[1] * float(np.quantile(apart, APART[0])), "points": points, "structures": structures,
         "relative": np.array([state.relative_temperature for state in known]),
     }  # fmt: skip
 
