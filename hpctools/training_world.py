@@ -9,6 +9,8 @@ NCCL_SOCKET_IFNAME choose the network where a node has several.
 from __future__ import annotations
 
 import atexit
+import gc
+import importlib
 import os
 import socket
 import subprocess
@@ -108,6 +110,10 @@ def start(device: str = "", threads: int = 0, environ: Mapping[str, str] = os.en
 
 
 def _connect(rank: int, size: int, address: tuple[str, int], device: torch.device) -> None:
+    # Default arguments of this module are the process group of the moment of its import, which a model's wrapping
+    # brings about. With a group in them its threads live until the interpreter ends, and abort it when they then ask
+    # for its lock (terminate called without an active exception).
+    importlib.import_module("torch.distributed.nn.functional")
     store = dist.TCPStore(*address, size, rank == 0, timeout=_TIMEOUT)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -115,7 +121,13 @@ def _connect(rank: int, size: int, address: tuple[str, int], device: torch.devic
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size,
         timeout=_TIMEOUT,
     )  # fmt: skip
-    atexit.register(dist.destroy_process_group)
+    atexit.register(_disconnect)
+
+
+def _disconnect() -> None:
+    """End the process group and its threads, which wrapped models that are no longer used hold as well."""
+    gc.collect()
+    dist.destroy_process_group()
 
 
 def _device(name: str, local_rank: int) -> torch.device:

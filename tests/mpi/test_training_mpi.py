@@ -50,6 +50,16 @@ def test_same_curve(run_training, tmp_path, one_rank, ranks, kind):
     compare(tmp_path / "run", one_rank / "".join(["run", *kind]))
 
 
+def test_no_thread_of_the_process_group_is_left_at_the_end(run_training, tmp_path):
+    """One that outlives it can abort an interpreter that ends."""
+    code, text = run_training(2, tmp_path / "run", "--epochs", 1, "--show-threads")
+    assert code == 0, text
+    before, after = ([line.split()[1:] for line in text.splitlines() if line.startswith(word)]
+                     for word in ("before:", "after:"))  # fmt: skip
+    assert len(before) == len(after) == 2 and all("pt_gloo_runloop" in names for names in before), text
+    assert not any("gloo" in name for names in after for name in names), text
+
+
 def test_more_ranks_than_samples_in_the_last_batch(run_training, tmp_path):
     """Batches of 249 and of 1 sample on three ranks."""
     for ranks in (1, 3):

@@ -1,8 +1,11 @@
 """A small training for the tests: training_driver.py OUT [--stream] [--pause SECONDS] [--NAME VALUE of Settings]."""
 
 import argparse
+import atexit
+import os
 import sys
 import time
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -31,16 +34,27 @@ def network(seed=0):
     return nn.Sequential(nn.Linear(3, 16), nn.Tanh(), SampleDropout(0.2), nn.Linear(16, 2))
 
 
+def show_threads(word):
+    names = (Path("/proc/self/task", task, "comm").read_text().strip() for task in os.listdir("/proc/self/task"))
+    line = " ".join([word, *(name.replace(" ", "_") for name in names)])
+    os.write(1, f"\n{line}\n".encode())  # in one piece, whatever the other ranks print
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--pause", type=float, default=0)
     parser.add_argument("--wall-time", type=float)
+    parser.add_argument("--show-threads", action="store_true", help="before the process group's end and after it")
     config.add_arguments(parser, Settings)
     given = parser.parse_args()
     settings = config.from_arguments(Settings, given)
+    if given.show_threads:
+        atexit.register(show_threads, "after:")
     world = start("cpu")
+    if given.show_threads:
+        atexit.register(show_threads, "before:")
 
     def slow_loss(model, tensors):
         time.sleep(given.pause)
