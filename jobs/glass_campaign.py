@@ -23,6 +23,7 @@ from hpctools import launcher
 from hpctools.campaign import Campaign
 from hpctools.glasses import design
 from hpctools.glasses.campaign import campaign_of
+from hpctools.world import World
 
 
 def main() -> int:
@@ -37,7 +38,7 @@ def main() -> int:
         return campaign_of(design.read(given.design), Path(given.out), sys.argv)
 
     def commands() -> list[launcher.Command]:
-        campaign()  # a wrong design ends here, not in the job
+        campaign().check_products(World())  # a wrong design ends here, not in the job
         return launcher.blocks("hpctools.glasses", ("campaign", given.design, "--out", given.out),
                                min(given.jobs, len(design.read(given.design))))
 

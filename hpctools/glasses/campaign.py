@@ -7,7 +7,6 @@ import gzip
 import os
 import shutil
 import statistics
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -25,41 +24,22 @@ RECORD_BYTES, RUN_BYTES = 50e3, 3e6  # of a glass of about 700 atoms by the prot
 
 
 def campaign_of(glasses: Sequence[Glass], out: Path, arguments: list[str]) -> Campaign:
-    """The campaign of a design in a folder; `arguments` stand in the records as the command.
-
-    Raises quench.QuenchError where a record in the folder is of another glass than the design's of this name. A record
-    that cannot be read is named on the standard error, and its glass left out: `unreadable` lists it.
-    """
-    broken = unreadable(glasses, out)
-    for text in broken.values():
-        print(f"warning: {text}; left out: remove this file, and the glass is made again", file=sys.stderr)
-    tasks = []
+    """The campaign of a design in a folder; `arguments` stand in the records as the command."""
     for glass in glasses:
         quench.check_path(quench.plan(glass.job).field, out)
-        if glass.name not in broken:
-            _check_finished(glass, out / f"{glass.name}.h5")
-            tasks.append(_task(glass, arguments))
-    return Campaign(out, tasks)
+    return Campaign(out, [_task(glass, arguments) for glass in glasses])
 
 
-def unreadable(glasses: Sequence[Glass], out: Path) -> dict[str, str]:
-    """The trouble with each glass, by name, whose record is there and cannot be read."""
-    found = {}
-    for glass in glasses:
-        if (path := out / f"{glass.name}.h5").exists():
-            try:
-                record.attributes(path)
-            except record.RecordError as error:
-                found[glass.name] = str(error)
-    return found
-
-
-def _check_finished(glass: Glass, path: Path) -> None:
-    if path.exists():
-        other = identity.differences(record.attributes(path), glass.job, quench.plan(glass.job).field)
-        if other:
-            raise quench.QuenchError(f"{path} is of another glass than the design's: {'; '.join(other)}. Choose "
-                                     "another --out, move it away, or give the glass a label in the design")
+def check(job: QuenchJob, path: Path) -> None:
+    """Raise QuenchError or record.RecordError where the file at `path` is not the whole record of this glass."""
+    try:
+        found = record.attributes(path)
+    except record.RecordError as error:
+        raise record.RecordError(f"{error}. It has the name of a finished glass: move it away to make that "
+                                 "glass") from error
+    if other := identity.differences(found, job, quench.plan(job).field):
+        raise quench.QuenchError(f"{path} is of another glass than the design's: {'; '.join(other)}. Choose another "
+                                 "--out, move it away, or give the glass a label in the design")
 
 
 def _task(glass: Glass, arguments: list[str]) -> Task:
@@ -67,7 +47,8 @@ def _task(glass: Glass, arguments: list[str]) -> Task:
     work = sum(quench.plan(glass.job).atoms.values()) * steps
     return Task(glass.name, work / SPEED, partial(make, glass.job, arguments),
                 lambda folder: quench.saved_step(folder) / steps,
-                lambda product: work / float(record.attributes(product)["atom_steps_per_second"]), tidy)
+                lambda product: work / float(record.attributes(product)["atom_steps_per_second"]), tidy,
+                partial(check, glass.job))
 
 
 def make(job: QuenchJob, arguments: list[str], folder: Path, product: Path, stop: Stop) -> None:

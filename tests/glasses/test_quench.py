@@ -330,15 +330,20 @@ def test_a_finished_campaign_of_another_design_is_no_answer(finished, tmp_path, 
     assert "complete: all 1 glasses" in capsys.readouterr().out
     values["rate"] = 2000.0
     design.write_text(text.format("\n".join(f"{key} = {value}" for key, value in values.items())))
-    for command in ("campaign", "status"):
-        assert main([command, str(design), "--out", str(tmp_path)]) == ERROR
-        assert "rate is 2700, asked for 2000" in capsys.readouterr().err
-    # cut off: named, and not taken for finished
-    product.write_bytes((folder / "record.h5").read_bytes()[:9000])
-    for command, code in (("status", COMPLETE), ("campaign", ERROR)):
-        assert main([command, str(design), "--out", str(tmp_path)]) == code
+    asked = [str(design), "--out", str(tmp_path)]
+
+    def refused(words):
+        assert main(["campaign", *asked]) == ERROR
         error = capsys.readouterr().err
-        assert f"{product} cannot be read" in error and "is made again" in error and "Traceback" not in error
+        assert main(["status", *asked]) == COMPLETE
+        table = capsys.readouterr().out
+        for word in words:
+            assert word in error and word in table and "Traceback" not in error
+        assert "1 failed" in table and error.count("\n") == 1
+
+    refused(["rate is 2700, asked for 2000", "another --out"])
+    product.write_bytes((folder / "record.h5").read_bytes()[:9000])  # cut off
+    refused([f"{product} cannot be read", "move it away"])
     assert main(["show", str(product)]) == ERROR
 
 
