@@ -179,7 +179,12 @@ class Run:
                     trajectory.cut_dump(self.folder / f"{name}.lammpstrj", self.step)
                 trajectory.cut_table(self.folder / "thermo.txt", self.step)
             self.world.barrier()
-            self._commands("atom_style charge", f'read_restart "{self.folder / state["restart"]}"')
+            try:
+                self._commands("atom_style charge", f'read_restart "{self.folder / state["restart"]}"')
+            except QuenchError as error:
+                raise QuenchError(f"{error}. A restart file is read by the LAMMPS that wrote it or a newer one, here "
+                                  f"{self._lammps.version()}: take that one, or remove the folder {self.folder} to "
+                                  "make this glass anew") from None
         self._interact()
         if state is None:
             # scattered ions at close range would heat each other to 30,000 K and run through their repulsion

@@ -163,6 +163,19 @@ def test_restart_goes_on_to_the_last_bit_of_the_state(engine, module, state, tmp
     assert not list(tmp_path.glob("*.part*"))
 
 
+def test_restart_of_another_version(state, tmp_path):
+    """As LAMMPS takes one of a newer version: it does not know what stands in it."""
+    module = engines.choose("lammps")
+    engine = module.Engine.create(state.mixture, state.start(), 0.004)
+    engine.save(tmp_path / "restart")
+    engine.close()
+    data = bytearray((tmp_path / "restart").read_bytes())
+    data[24:28] = (997).to_bytes(4, "little")  # the first flag behind magic string, byte order and revision
+    (tmp_path / "restart").write_bytes(data)
+    with pytest.raises(engines.EngineError, match=r"wrote it or a newer one, here \d+: take that one, or remove"):
+        module.Engine.restore(state.mixture, tmp_path / "restart", 0.004)
+
+
 def test_missing_restart(module, state, tmp_path):
     with pytest.raises(engines.EngineError, match="restart file is missing"):
         module.Engine.restore(state.mixture, tmp_path / "none", 0.004)

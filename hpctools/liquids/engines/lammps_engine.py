@@ -70,7 +70,12 @@ class Engine:
         engine = cls(mixture, dt)
         if not path.exists():
             raise EngineError(f"{path}: the restart file is missing; remove the folder of this state to run it anew")
-        engine._commands(f"read_restart {path}")
+        try:
+            engine._commands(f"read_restart {path}")
+        except EngineError as error:
+            raise EngineError(f"{error}. A restart file is read by the LAMMPS that wrote it or a newer one, here "
+                              f"{engine._lmp.version()}: take that one, or remove the folder {path.parent} to run "
+                              "this state anew") from None
         engine._interactions()
         # the file's own step is a running number of the engine, of no use to a stage of the run
         engine._commands("reset_timestep 0", f"timestep {dt:.17g}")
