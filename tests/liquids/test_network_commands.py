@@ -192,9 +192,11 @@ def test_options_that_contradict_a_record(network, record_folder, tmp_path, caps
 def test_a_structure_of_another_place_is_noticed():
     """Like that of some state, but not of those around it; the shipped library."""
     from hpctools.liquids.network import models, samples
+    from hpctools.liquids.network.bands import Factor, Factors
 
     known = samples.load([])
-    trained = models.Trained(regression.Ridge("structure"), 1.0, models.trained_range(known))
+    factors = Factors(*[Factor.unknown()] * 3)
+    trained = models.Trained(regression.Ridge("structure"), factors, models.trained_range(known))
     assert all(trained.warnings(sample.state) == [] for sample in known)
     by_key = {sample.state.key: sample.state for sample in known}
     for key, density, temperature, words in (

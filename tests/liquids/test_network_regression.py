@@ -173,10 +173,43 @@ def test_factor_of_a_known_distribution():
     """|z| of a normal distribution: its 90 % quantile is 1.645; each state counts the same."""
     random = np.random.default_rng(5)
     scores = [np.abs(random.standard_normal(200 if i % 2 else 2000)) for i in range(400)]
-    assert bands.factor(scores) == pytest.approx(1.645, abs=0.03)
-    assert bands.factor([np.array([1.0]), np.array([2.0] * 1000)]) == 2.0  # of 2 states, 1.35 > 1
+    assert bands.quantile(scores) == pytest.approx(1.645, abs=0.03)
+    assert bands.quantile([np.array([1.0]), np.array([2.0] * 1000)]) == 2.0  # of 2 states, 1.35 > 1
     with pytest.raises(samples_module.SampleError):
-        bands.factor([])
+        bands.quantile([])
+
+
+def test_factor_by_temperature():
+    """Errors that are four times as large in glasses: each kind gets its own factor, and its coverage."""
+    random = np.random.default_rng(8)
+    relative = np.concatenate([np.full(60, 0.35), np.geomspace(1.0, 5.0, 140)])
+    size = np.where(relative < 0.5, 4.0, 1.0)
+    scores, x = [np.abs(random.standard_normal(400)) * one for one in size], np.log(relative)
+    factor = bands.Factor.of(scores, x)
+    wide = 1.919  # the quantile of |z| at 0.9 · 21/20: of 20 states
+    assert factor(np.log(0.3)) == pytest.approx(4 * wide, rel=0.05)
+    assert factor(np.log(2.0)) == pytest.approx(wide, rel=0.05)
+    assert 1.645 < factor.everywhere < 4 * 1.645 and factor(float("nan")) == factor.everywhere
+    assert "by temperature" in str(factor)
+    few = bands.Factor.of(scores[: bands.NEAREST - 1], x[: bands.NEAREST - 1])
+    assert few(-1.0) == few(1.0) == few.everywhere
+    nowhere = bands.Factor.of(scores, np.full(200, np.nan))
+    assert nowhere(1.0) == nowhere.everywhere == factor.everywhere
+
+
+def test_factors_of_states_unlike_those_trained_on():
+    """The widest of what applies; what is unknown does not count."""
+    one, two, three = (bands.Factor(value, np.zeros(0), np.zeros(0)) for value in (1.0, 2.0, 3.0))
+    factors = bands.Factors(one, two, three)
+    asked = [(1.0, 0.5, False), (0.4, 0.5, False), (1.0, 0.5, True), (0.4, 0.5, True), (float("nan"), 0.5, True)]
+    assert [factors.z(*words) for words in asked] == [1.0, 2.0, 3.0, 3.0, 3.0]
+    network = bands.Factors(one, bands.Factor.unknown(), bands.Factor.unknown())
+    assert [network.z(*words) for words in asked] == [1.0] * 5
+    assert np.isnan(bands.Factors(*[bands.Factor.unknown()] * 3).z(1.0, 0.5, True))
+    local = bands.Factor(1.5, np.array([-1.0, 0.0]), np.array([4.0, 1.0]))
+    again = bands.Factors.restored(bands.Factors(local, two, bands.Factor.unknown()).arrays())
+    assert again.known(-0.5) == 2.5 and again.known(float("nan")) == 1.5
+    assert again.colder(0.3) == 2.0 and np.isnan(again.foreign(0.0))
 
 
 def test_band_of_draws():
@@ -189,6 +222,16 @@ def test_band_of_draws():
     # one draw that falls by 0.3 an e-fold: its width is that of the shift in ln t
     falls = np.repeat((1.5 - 0.3 * np.log(times))[None, :, None], 2, axis=2)
     np.testing.assert_allclose(bands.raw_width(falls, times, 0 * initial), 0.3 * bands.SHIFT, rtol=1e-9)
+
+
+def test_seeds_of_a_state_count_once(samples):
+    """Records that stand there twice change nothing: neither the fit nor the errors that leave one out."""
+    kind = "zeroed"
+    once, twice = regression.Ridge(kind), regression.Ridge(kind)
+    once.fit(samples, 0)
+    twice.fit([*samples, *samples[::2]], 0)
+    np.testing.assert_allclose(twice.weights, once.weights, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(twice.residuals, once.residuals, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("model", ["nearest", "ridge", "gp"])

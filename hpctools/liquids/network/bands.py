@@ -4,13 +4,17 @@ A prediction is the median of the model's draws, which falls with t as each of t
 their standard deviation, of what a shift of ln t by 0.05 does to F, and of a floor: a network has one draw, and is
 wrong above all in the relaxation time. The factor z is the quantile of |error|/width over states left out (split and
 cross-conformal prediction: Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005; Lei et al., J. Am.
-Stat. Assoc. 113 (2018) 1094). Points of a curve are not independent; each state counts the same, and coverage is
-reported by state.
+Stat. Assoc. 113 (2018) 1094), and of these those that are nearest in T/T_mct: in warm liquids the errors are smaller
+than this width says, in glasses they are several times larger (local conformal prediction: Lei & Wasserman, J. R.
+Stat. Soc. B 76 (2014) 71). Points of a curve are not independent; each state counts the same, and coverage is reported
+by state. States colder than all that was trained on are no draw from the same states: their factor is that of colder
+ones left out, by how far beyond the edge they were; that of a mixture not trained on is the one of whole densities
+left out. These are no promises, but measured where they can be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +24,7 @@ from .samples import FloatArray, Sample, SampleError
 LEVEL = 0.9
 FLOOR = 0.005  # of F(0): the width never falls below that
 SHIFT = 0.05  # of ln t
+NEAREST = 20  # states that set a local factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +60,75 @@ def scores(predict: Callable[[Sample], tuple[FloatArray, FloatArray]], samples: 
     return found
 
 
-def factor(found: Sequence[FloatArray], level: float = LEVEL) -> float:
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """z along one coordinate: that of all states, and at each x in `at` (m,), ascending, that of the nearest."""
+
+    everywhere: float
+    at: FloatArray
+    local: FloatArray
+
+    @classmethod
+    def unknown(cls) -> Factor:
+        """Where no states were left out."""
+        return cls(float("nan"), np.zeros(0), np.zeros(0))
+
+    @classmethod
+    def of(cls, found: Sequence[FloatArray], x: Sequence[float]) -> Factor:
+        """From the scores of states at x; not local where x is known of fewer than `NEAREST`."""
+        if not found:
+            return cls.unknown()
+        place = np.asarray(x, float)
+        known = np.flatnonzero(np.isfinite(place))
+        at = np.unique(place[known]) if len(known) >= NEAREST else np.zeros(0)
+        near = [known[np.argsort(np.abs(place[known] - centre), kind="stable")[:NEAREST]] for centre in at]
+        return cls(quantile(found), at, np.array([quantile([found[i] for i in rows]) for rows in near]))
+
+    def __call__(self, x: float) -> float:
+        """z of a state at x, that of all where x is not known; NaN: no states were left out."""
+        return float(np.interp(x, self.at, self.local)) if len(self.at) and np.isfinite(x) else self.everywhere
+
+    def __str__(self) -> str:
+        if not len(self.at):
+            return f"{self.everywhere:.3g}"
+        return f"{self.everywhere:.3g} ({self.local.min():.3g} … {self.local.max():.3g} by temperature)"
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """z of states like those trained on, of colder ones, and of other mixtures.
+
+    known and foreign are by ln T/T_mct; colder by ln of the coldest T/T_mct trained on over that of the state. Where
+    the others are unknown (networks, which are trained once), `known` has to do.
+    """
+
+    known: Factor
+    colder: Factor
+    foreign: Factor
+
+    def z(self, relative: float, coldest: float, is_foreign: bool) -> float:
+        """Of a state at T/T_mct `relative` (NaN: unknown), where `coldest` is the lowest trained on."""
+        x = np.log(relative)
+        found = [self.known(x)]
+        if relative < coldest:
+            found.append(self.colder(np.log(coldest / relative)))
+        if is_foreign:
+            found.append(self.foreign(x))
+        return float(np.nanmax(found)) if np.isfinite(found).any() else float("nan")
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """For a file."""
+        return {f"band_{name}": np.vstack([np.append(part.at, np.nan), np.append(part.local, part.everywhere)])
+                for name, part in vars(self).items()}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, FloatArray]) -> Factors:
+        """From `arrays`; KeyError where they lack some."""
+        return cls(*(Factor(float(table[1, -1]), table[0, :-1], table[1, :-1])
+                     for table in (arrays[f"band_{name}"] for name in cls.__dataclass_fields__)))
+
+
+def quantile(found: Sequence[FloatArray], level: float = LEVEL) -> float:
     """z: the quantile of the scores in which each state has the same weight.
 
     With n states the level is raised to level (n + 1)/n, at most 1, as for exchangeable data. Raises SampleError

@@ -68,15 +68,17 @@ def of(found: Sequence[Prediction]) -> dict[str, float]:
     unit = np.concatenate([np.broadcast_to(one.initial, one.truth.shape) for one in found])
     f, g = truth / unit, F / unit
     tau = np.array([one.log_tau_error for one in found])
-    coverage = np.array([one.coverage for one in found])
+    coverage: dict[tuple[str, float, float], list[float]] = {}  # by state: two seeds of one do not count twice
+    for one in found:
+        coverage.setdefault((one.potential, one.density, one.temperature), []).append(one.coverage)
     with np.errstate(all="ignore"):
         return {
             "r2": r_squared(truth, F), "rmse": float(np.sqrt(np.mean((F - truth) ** 2))),
             "r2_A": r_squared(f[:, 0], g[:, 0]), "r2_B": r_squared(f[:, 1], g[:, 1]),
             "rmse_A": float(np.sqrt(np.mean((f - g)[:, 0] ** 2))),
             "rmse_B": float(np.sqrt(np.mean((f - g)[:, 1] ** 2))),
-            "log_tau_A": _mean(tau[:, 0]), "log_tau_B": _mean(tau[:, 1]), "coverage": _mean(coverage),
-            "states": float(len({(one.potential, one.density, one.temperature) for one in found})),
+            "log_tau_A": _mean(tau[:, 0]), "log_tau_B": _mean(tau[:, 1]), "states": float(len(coverage)),
+            "coverage": _mean(np.array([np.mean(parts) for parts in coverage.values()])),
         }  # fmt: skip
 
 

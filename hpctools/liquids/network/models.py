@@ -1,8 +1,9 @@
 """All models under one name each, with bands that are calibrated, and in files.
 
 A model learns from samples and gives draws of F(t) for a state; see `Model`. `fit` also finds the factor of its 90 %
-band: regressions are fitted again without each fifth of the states, a network has states held out. The file of a model
-is one of hpctools.weights: arrays, configuration with the range that was trained on, provenance.
+band: regressions are made again without each fifth of the states, without each density, and without the coldest
+states; a network has states held out. The file of a model is one of hpctools.weights: arrays, configuration with the
+range that was trained on, provenance.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import numpy as np
 
 from hpctools import weights
 
-from .bands import Band, band, factor, scores
+from .bands import Band, Factor, Factors, band, scores
 from .samples import FloatArray, Sample, State, fingerprint, folds, states
 from .settings import NETWORKS, PLACES, TrainJob
 
 PARTS = 5  # of the states, for the calibration of regressions
+COLDEST = (0.2, 0.4, 0.6)  # shares of the states, left out together for the calibration of colder ones
+LEAST = 8  # states to learn from in a calibration
+Key = tuple[str, float, float]  # of a state
 BEGINNING = 1e-4  # τ_LJ; F there is F(0)
 NEIGHBOURS = 6
 APART = (0.95, 1.5)  # quantile of the distances of states left out, and the factor on it that S(k) may lie apart; the
@@ -71,16 +75,22 @@ def draws(model: Model, state: State, times: FloatArray) -> tuple[FloatArray, Fl
 
 @dataclass(frozen=True)
 class Trained:
-    """A model with its band. z: factor of the band (NaN: not known); config: what it was trained on and with."""
+    """A model with its band. factors: of the band; config: what it was trained on and with."""
 
     model: Model
-    z: float
+    factors: Factors
     config: dict[str, Any]
 
     def band(self, state: State, times: FloatArray) -> Band:
         """F and its 90 % band at times (n,)."""
         found, initial = draws(self.model, state, times)
-        return band(found, times, initial, self.z)
+        return band(found, times, initial, self.z(state))
+
+    def z(self, state: State) -> float:
+        """The factor of a state's band, NaN where it is not known."""
+        coldest = self._relative_range(state)[0] * (1 - MARGIN)
+        return self.factors.z(state.relative_temperature, coldest,
+                              state.potential not in self.config["range"]["potentials"])
 
     def warnings(self, state: State) -> list[str]:
         """In what a state lies outside what the model was trained on, as sentences."""
@@ -159,28 +169,59 @@ def trained_range(samples: Sequence[Sample]) -> dict[str, Any]:
 
 def fit_regression(job: TrainJob, samples: Sequence[Sample]) -> Trained:
     """Fit a model that is no network, and its band by states left out."""
-    found = []
-    for split in folds(samples, PARTS, job.seed):
-        model = make(job)
-        model.fit([samples[i] for i in split.train], job.seed)
-        found += _scores(model, [samples[i] for i in split.test])
+    from .regression import CurveModel
+
+    kept = states(samples)
+    places = {sample.state.key: sample.state.relative_temperature for sample in samples}
     model = make(job)
+    assert isinstance(model, CurveModel)
     model.fit(samples, job.seed)
-    return Trained(model, factor(found), _config(job, samples))
+
+    def without(away: set[Key]) -> dict[Key, FloatArray]:
+        fewer = model.of_fewer([s for s in samples if s.state.key not in away], job.seed)
+        return _scores(fewer, [s for s in samples if s.state.key in away])
+
+    known: dict[Key, FloatArray] = {}
+    for split in folds(samples, PARTS, job.seed):
+        known |= without({samples[i].state.key for i in split.test})
+    foreign: dict[Key, FloatArray] = {}
+    for density in sorted({key[1] for key in kept}):
+        away = {key for key in kept if key[1] == density}
+        if len(kept) - len(away) >= LEAST:
+            foreign |= without(away)
+    colder: list[tuple[float, FloatArray]] = []
+    finite = np.sort([place for place in places.values() if np.isfinite(place)])
+    for coldest in np.unique([finite[int(share * len(finite))] for share in COLDEST]) if len(finite) else ():
+        away = {key for key in kept if places[key] < coldest}
+        if away and len(kept) - len(away) >= LEAST:
+            colder += [(float(np.log(coldest / places[key])), one) for key, one in without(away).items()]
+    factors = Factors(_factor(known, samples), Factor.of([one for _, one in colder], [x for x, _ in colder]),
+                      _factor(foreign, samples))
+    return Trained(model, factors, _config(job, samples))
 
 
 def calibrated(model: Model, job: TrainJob, samples: Sequence[Sample], unseen: Sequence[Sample]) -> Trained:
     """A trained network with the band that states held out give it."""
-    z = factor(_scores(model, unseen)) if unseen else float("nan")
-    return Trained(model, z, _config(job, samples))
+    factors = Factors(_factor(_scores(model, unseen), unseen), Factor.unknown(), Factor.unknown())
+    return Trained(model, factors, _config(job, samples))
 
 
 def _config(job: TrainJob, samples: Sequence[Sample]) -> dict[str, Any]:
     return {**{k: v for k, v in asdict(job).items() if k not in PLACES}, **trained_range(samples)}
 
 
-def _scores(model: Model, samples: Sequence[Sample]) -> list[FloatArray]:
-    return scores(lambda sample: draws(model, sample.state, sample.times), samples)
+def _scores(model: Model, samples: Sequence[Sample]) -> dict[Key, FloatArray]:
+    """Of each state, whose seeds count as one."""
+    found: dict[Key, list[FloatArray]] = {}
+    for sample, part in zip(samples, scores(lambda one: draws(model, one.state, one.times), samples)):
+        found.setdefault(sample.state.key, []).append(part)
+    return {key: np.concatenate(parts) for key, parts in found.items()}
+
+
+def _factor(found: dict[Key, FloatArray], samples: Sequence[Sample]) -> Factor:
+    """By ln T/T_mct."""
+    relative = {sample.state.key: sample.state.relative_temperature for sample in samples}
+    return Factor.of(list(found.values()), [float(np.log(relative[key])) for key in found])
 
 
 def held_out(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
@@ -194,15 +235,16 @@ def held_out(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[S
 
 def save(path: Path, trained: Trained, results: dict[str, Any], provenance: dict[str, Any]) -> None:
     """Write the file of a model."""
-    config = {**trained.config, "network": "liquid", "z": trained.z}
-    arrays = {**trained.model.arrays(), **{name: config.pop(name) for name in _ARRAYS}}
+    config = {**trained.config, "network": "liquid"}
+    arrays = {**trained.model.arrays(), **{name: config.pop(name) for name in _ARRAYS}, **trained.factors.arrays()}
     weights.save(path, weights.Weights(arrays, config, results, provenance))
 
 
 def load(path: str | Path) -> Trained:
     """Read the file of a model. Raises weights.WeightsError."""
     stored = weights.load(path, {"network": "liquid"})
-    if lacking := [name for name in _ARRAYS if name not in stored.arrays]:
+    bands = [f"band_{name}" for name in Factors.__dataclass_fields__]
+    if lacking := [name for name in (*_ARRAYS, *bands) if name not in stored.arrays]:
         raise weights.WeightsError(f"{path}: lacks {', '.join(lacking)}; expected the file liquid.npz that "
                                    "`python -m hpctools.liquids train` leaves, not model.npz beside it; one of an "
                                    "earlier version must be trained again")
@@ -211,5 +253,6 @@ def load(path: str | Path) -> Trained:
     model = make(TrainJob(**settings))
     arrays = dict(stored.arrays)
     config = {**stored.config, **{name: arrays.pop(name) for name in _ARRAYS}, "provenance": stored.provenance}
+    factors = Factors.restored({name: arrays.pop(name) for name in bands})
     model.restore(arrays)
-    return Trained(model, float(stored.config["z"]), config)
+    return Trained(model, factors, config)

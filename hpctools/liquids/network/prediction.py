@@ -64,7 +64,7 @@ def predict(trained: models.Trained, state: State, t_max: float | None = None,
     warnings = [*remarks, *trained.warnings(state)]
     if last > 1.001 * (known := trained.config["range"]["time"][1]):
         warnings.append(f"times up to {last:g} τ_LJ, trained up to {known:g}")
-    if not np.isfinite(trained.z):
+    if not np.isfinite(trained.z(state)):
         warnings.append("the model was trained on too few states for a band")
     fine = np.geomspace(first, last, 2000)
     edges = trained.band(state, fine)
@@ -79,7 +79,7 @@ def text(answer: Answer) -> str:
              f"model    {trained.model.name}, inputs {trained.model.kind}, of {trained.config['states']} states"]
     for a, species in enumerate("AB"):
         value, low, high = (_words(row[a], answer) for row in (answer.tau, answer.tau_low, answer.tau_high))
-        band = f" ({low} … {high} with {100 * LEVEL:g} %)" if np.isfinite(trained.z) else ""
+        band = f" ({low} … {high} with {100 * LEVEL:g} %)" if np.isfinite(trained.z(answer.state)) else ""
         lines.append(f"τ_α {species}    {value} τ_LJ{band}")
     return "\n".join(lines + [f"warning: {one}" for one in answer.warnings])
 
@@ -111,7 +111,7 @@ def write(answer: Answer, out: str, arguments: Sequence[str]) -> tuple[Path, Pat
     head = {
         "potential": state.potential, "density": state.density, "temperature": state.temperature,
         "k_peak": answer.k_peak, "units": {"t": "tau_LJ", "tau": "tau_LJ", "k_peak": "1/sigma_AA", "F": "1"},
-        "level": LEVEL if np.isfinite(answer.trained.z) else None,
+        "level": LEVEL if np.isfinite(answer.trained.z(answer.state)) else None,
         "tau": {species: {name: float(row[a]) if 0 < row[a] < np.inf else None
                           for name, row in zip(("value", "low", "high"), ends)}
                 for a, species in enumerate("AB")},
@@ -146,7 +146,7 @@ def figure(answer: Answer, path: str) -> str:
     shown, axes = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
     for a, species in enumerate("AB"):
         unit = answer.band.initial[a]
-        if np.isfinite(answer.trained.z):
+        if np.isfinite(answer.trained.z(answer.state)):
             axes.fill_between(answer.times, answer.band.low[:, a] / unit, answer.band.high[:, a] / unit,
                               color=f"C{a}", alpha=0.25, lw=0)
         axes.plot(answer.times, answer.band.F[:, a] / unit, color=f"C{a}", label=species)

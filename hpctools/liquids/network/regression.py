@@ -20,6 +20,8 @@ from .samples import FloatArray, Sample, State
 TARGETS = curves.COLUMNS + curves.SPECIES
 DRAWS = 48
 EXPLAINED = 1e-4  # of the variance, left out by the principal components
+# linear part, exponential part, lengths, noise, where searches for the largest likelihood begin: it has several maxima
+STARTS = ((0.5, 0.3, 2.0, 1e-3), (0.5, 1.0, 5.0, 1e-5), (1.0, 0.01, 3.0, 1e-2))
 MOST_STRUCTURE, MOST_CURVE = 8, 6  # principal components of the inputs S(k) and of the curves
 
 
@@ -37,12 +39,22 @@ class CurveModel:
         self.kind = kind
 
     def fit(self, samples: Sequence[Sample], seed: int) -> None:
-        """Learn from samples."""
-        self.fit_rows(logarithmic([s.state for s in samples], self.kind), targets(samples, self.kind), seed)
+        """Learn from samples; the seeds of a state are averaged."""
+        rows, wanted = logarithmic([s.state for s in samples], self.kind), targets(samples, self.kind)
+        keys = [sample.state.key for sample in samples]
+        same = np.array([[key == other for other in keys] for key in dict.fromkeys(keys)], float)
+        same /= same.sum(1, keepdims=True)
+        self.fit_rows(same @ rows, same @ wanted, seed)
 
     def fit_rows(self, rows: FloatArray, wanted: FloatArray, seed: int) -> None:
         """Learn targets (n, 122) from inputs (n, inputs)."""
         raise NotImplementedError
+
+    def of_fewer(self, samples: Sequence[Sample], seed: int) -> CurveModel:
+        """The same model fitted to some of the samples that this one was fitted to."""
+        model = type(self)(self.kind)
+        model.fit(samples, seed)
+        return model
 
     def draws(self, rows: FloatArray) -> FloatArray:
         """(draws, n, 122) of inputs (n, inputs)."""
@@ -124,11 +136,13 @@ class GaussianProcess(CurveModel):
     """Principal components of S(k) and the other inputs to principal components of the curves.
 
     Each component of the curves is a Gaussian process with a linear, a squared-exponential (a length an input) and a
-    noise part, their sizes by the likelihood (Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006,
-    § 5.4). What the components leave out of the curves is drawn from the training set's residuals.
+    noise part, their sizes by the likelihood from several `STARTS` (Rasmussen & Williams, Gaussian Processes for
+    Machine Learning, 2006, § 5.4). What the components leave out of the curves is drawn from the training set's
+    residuals.
     """
 
     name = "gp"
+    _begin: FloatArray | None = None
 
     def fit_rows(self, rows: FloatArray, wanted: FloatArray, seed: int) -> None:
         from sklearn.exceptions import ConvergenceWarning
@@ -153,9 +167,28 @@ class GaussianProcess(CurveModel):
         self.rest = wanted - self.centre - scores @ self.curve_axes
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound: the input does not matter
-            fitted = [_process(None, self.inputs.shape[1], seed).fit(self.inputs, y) for y in self.scores.T]
-        self.theta = np.array([one.kernel_.theta for one in fitted])
-        self._processes = fitted
+            self._processes = [max((_process(start, seed).fit(self.inputs, y) for start in starts),
+                                   key=lambda one: one.log_marginal_likelihood_value_)
+                               for starts, y in zip(self._starts(), self.scores.T)]
+        self.theta = np.array([one.kernel_.theta for one in self._processes])
+
+    def of_fewer(self, samples: Sequence[Sample], seed: int) -> GaussianProcess:
+        """The search begins where that of all ended: one instead of several."""
+        model = GaussianProcess(self.kind)
+        model._begin = self.theta
+        model.fit(samples, seed)
+        return model
+
+    def _starts(self) -> list[list[FloatArray]]:
+        """Where searches begin, for each component."""
+        components, lengths = len(self.curve_axes), self.inputs.shape[1]
+        if self._begin is not None and self._begin.shape == (components, lengths + 3):
+            return [[start] for start in self._begin]
+        return components * [[np.log([linear, exponential, *[length] * lengths, noise])
+                              for linear, exponential, length, noise in STARTS]]
+
+    def _condition(self) -> None:
+        self._processes = [_process(theta, None).fit(self.inputs, y) for theta, y in zip(self.theta, self.scores.T)]
 
     def _inner(self, z: FloatArray) -> FloatArray:
         return np.hstack([z[:, :STRUCTURE] @ self.axes.T, z[:, STRUCTURE:]])
@@ -166,8 +199,7 @@ class GaussianProcess(CurveModel):
 
     def restore(self, arrays: dict[str, Any]) -> None:
         super().restore(arrays)
-        self._processes = [_process(theta, self.inputs.shape[1], 0).fit(self.inputs, y)
-                           for theta, y in zip(self.theta, self.scores.T)]
+        self._condition()
 
     def draws(self, rows: FloatArray) -> FloatArray:
         z = Scaler(self.mean, self.scale)(rows)
@@ -190,17 +222,17 @@ def _components(size: FloatArray, most: int) -> int:
     return int(min(most, np.flatnonzero(left < EXPLAINED)[0] + 1))
 
 
-def _process(theta: FloatArray | None, n_inputs: int, seed: int) -> Any:
-    """A Gaussian process; theta: logarithms of its hyperparameters, to be found if None."""
+def _process(theta: FloatArray, seed: int | None) -> Any:
+    """A Gaussian process with these logarithms of hyperparameters (linear, exponential, lengths, noise), or with a
+    search that begins there, where a seed is given."""
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
+    linear, exponential, *lengths, noise = np.exp(theta)
     kernel = (
-        ConstantKernel(0.5, (1e-3, 1e3)) * DotProduct(0.1, "fixed")
-        + ConstantKernel(0.3, (1e-4, 1e2)) * RBF(np.full(n_inputs, 2.0), (0.3, 1e3))
-        + WhiteKernel(1e-3, (1e-7, 1.0))
+        ConstantKernel(linear, (1e-3, 1e3)) * DotProduct(0.1, "fixed")
+        + ConstantKernel(exponential, (1e-4, 1e2)) * RBF(lengths, (0.3, 1e3))
+        + WhiteKernel(noise, (1e-7, 1.0))
     )
-    if theta is not None:
-        kernel = kernel.clone_with_theta(theta)
-    return GaussianProcessRegressor(kernel, optimizer="fmin_l_bfgs_b" if theta is None else None, alpha=1e-9,
+    return GaussianProcessRegressor(kernel, optimizer=None if seed is None else "fmin_l_bfgs_b", alpha=1e-9,
                                     random_state=seed)

@@ -76,6 +76,6 @@ def run(job: TrainJob, world: World, arguments: Sequence[str], dry_run: bool = F
     seconds = results.get("seconds", time.monotonic() - began)
     models.save(folder / FILE, trained, {**results, "seconds": seconds},
                 provenance("liquid network", arguments, job, world, seed=job.seed))
-    print(f"trained in {duration(seconds)}; factor of the 90 % band: {trained.z:.3g}")
+    print(f"trained in {duration(seconds)}; factor of the 90 % band: {trained.factors.known}")
     print(f"complete: {folder / FILE}")
     return COMPLETE

@@ -41,6 +41,7 @@ from .samples import (
 from .settings import NETWORKS, Plan, TrainJob, check_folder, parsed
 
 MARK = "trials.json"
+FORMAT = 3  # raised where a model or its band changes: trials of several versions are not compared
 KIND = "liquid trial"
 LABELS = {
     "nearest": "nearest state", "gp/zeroed": "interpolation in T, ρ, potential", "ridge": "ridge", "gp": "PCA + GP",
@@ -126,7 +127,7 @@ def campaign(plan: Plan, world: World, prepare: bool = True) -> Campaign:
     for seed, transfer, part in cut:
         for model, inputs in wanted:
             trial = Trial(transfer, model, inputs, seed, part)
-            cost = 0.06 * plan.steps if model in NETWORKS else 10.0
+            cost = 0.06 * plan.steps if model in NETWORKS else 30.0
             tasks.append(Task(trial.name, cost, partial(_run, plan, trial, cache)))
     return Campaign(out, tasks)
 
@@ -134,8 +135,8 @@ def campaign(plan: Plan, world: World, prepare: bool = True) -> Campaign:
 def _mark(plan: Plan, samples: Sequence[Sample], write: bool) -> None:
     """Note what the folder's trials have in common (if `write`), or check it."""
     path = Path(plan.out) / MARK
-    mine = {"learned_from": fingerprint(samples), "records": len(samples), "parts": plan.parts, "steps": plan.steps,
-            "batch": plan.batch, "layers": list(plan.layers)}
+    mine = {"format": FORMAT, "learned_from": fingerprint(samples), "records": len(samples), "parts": plan.parts,
+            "steps": plan.steps, "batch": plan.batch, "layers": list(plan.layers)}
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
         if found != mine:
@@ -188,7 +189,7 @@ def judged(trained: models.Trained, sample: Sample) -> Prediction:
     state = sample.state
     return Prediction(state.potential, state.density, state.temperature, state.relative_temperature, sample.glass,
                       sample.times, sample.F, found.F, found.low, found.high, sample.initial, sample.tau,
-                      metrics.relaxation(_FINE, fine.F, fine.initial), trained.z)
+                      metrics.relaxation(_FINE, fine.F, fine.initial), trained.z(state))
 
 
 _POINTS = ("times", "truth", "F", "low", "high")
