@@ -96,7 +96,7 @@ def liquid() -> tuple[list[np.ndarray], np.ndarray, float]:
 def record_folder(tmp_path_factory) -> Path:
     """Links to shipped records: those of the validation, and four of the library by name, since it grows."""
     shipped = Path(__file__).parents[2] / "hpctools/data/liquids"
-    paths = sorted(shipped.glob("validation/*-rho1.2-*-seed1.h5"))
+    paths = sorted(path for path in shipped.glob("validation/*-rho1.2-*-seed1.h5") if "-N" not in path.name)
     paths += [shipped / f"library/LJ-rho1.2-T{t}-seed1.h5" for t in ("0.72", "0.9", "1.17", "1.8")]
     folder = tmp_path_factory.mktemp("records")
     for path in paths:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,9 +21,12 @@ from .bands import Band, Factor, Factors, band, scores
 from .samples import FloatArray, Sample, State, fingerprint, folds, states
 from .settings import NETWORKS, PLACES, TrainJob
 
+if TYPE_CHECKING:
+    from .regression import CurveModel
+
 PARTS = 5  # of the states, for the calibration of regressions
 COLDEST = (0.2, 0.4, 0.6)  # shares of the states, left out together for the calibration of colder ones
-LEAST = 8  # states to learn from in a calibration
+LEAST = 2  # states to learn from in a calibration
 Key = tuple[str, float, float]  # of a state
 BEGINNING = 1e-4  # τ_LJ; F there is F(0)
 NEIGHBOURS = 6
@@ -171,33 +174,35 @@ def fit_regression(job: TrainJob, samples: Sequence[Sample]) -> Trained:
     """Fit a model that is no network, and its band by states left out."""
     from .regression import CurveModel
 
-    kept = states(samples)
-    places = {sample.state.key: sample.state.relative_temperature for sample in samples}
     model = make(job)
     assert isinstance(model, CurveModel)
     model.fit(samples, job.seed)
+    return Trained(model, _left_out(model, samples, job.seed), _config(job, samples))
+
+
+def _left_out(model: CurveModel, samples: Sequence[Sample], seed: int) -> Factors:
+    """Factors of a regression that was fitted to all samples: fifths of the states left out, densities, the coldest."""
+    places = {sample.state.key: sample.state.relative_temperature for sample in samples}
 
     def without(away: set[Key]) -> dict[Key, FloatArray]:
-        fewer = model.of_fewer([s for s in samples if s.state.key not in away], job.seed)
+        if not away or len(places) - len(away) < LEAST:
+            return {}
+        fewer = model.of_fewer([s for s in samples if s.state.key not in away], seed)
         return _scores(fewer, [s for s in samples if s.state.key in away])
 
     known: dict[Key, FloatArray] = {}
-    for split in folds(samples, PARTS, job.seed):
-        known |= without({samples[i].state.key for i in split.test})
     foreign: dict[Key, FloatArray] = {}
-    for density in sorted({key[1] for key in kept}):
-        away = {key for key in kept if key[1] == density}
-        if len(kept) - len(away) >= LEAST:
-            foreign |= without(away)
     colder: list[tuple[float, FloatArray]] = []
+    for split in folds(samples, PARTS, seed):
+        known |= without({samples[i].state.key for i in split.test})
+    for density in sorted({key[1] for key in places}):
+        foreign |= without({key for key in places if key[1] == density})
     finite = np.sort([place for place in places.values() if np.isfinite(place)])
-    for coldest in np.unique([finite[int(share * len(finite))] for share in COLDEST]) if len(finite) else ():
-        away = {key for key in kept if places[key] < coldest}
-        if away and len(kept) - len(away) >= LEAST:
-            colder += [(float(np.log(coldest / places[key])), one) for key, one in without(away).items()]
-    factors = Factors(_factor(known, samples), Factor.of([one for _, one in colder], [x for x, _ in colder]),
-                      _factor(foreign, samples))
-    return Trained(model, factors, _config(job, samples))
+    for edge in np.unique([finite[int(share * len(finite))] for share in COLDEST]) if len(finite) else ():
+        colder += [(float(np.log(edge / places[key])), one)
+                   for key, one in without({key for key in places if places[key] < edge}).items()]
+    return Factors(_factor(known, samples), Factor.of([one for _, one in colder], [x for x, _ in colder]),
+                   _factor(foreign, samples))
 
 
 def calibrated(model: Model, job: TrainJob, samples: Sequence[Sample], unseen: Sequence[Sample]) -> Trained:
