@@ -58,16 +58,19 @@ class Progress:
     ----------
     stage, steps : what is going on, and for how many steps.
     restart : name of the engine's restart file that belongs to it.
-    clock : state of the relaxation clock.
-    equilibration_steps : length of the finished equilibration (or waiting).
+    clock : state of the relaxation clock, of equilibration or production.
+    relaxations : by the clock before production; 0 as long as that has not begun.
+    equilibration_steps : length of the finished equilibration (or waiting), and of productions given up for it.
     equilibrated : did the liquid relax often enough before production?
-    energy : total energy a particle in NVT, for the energy of the NVE run.
+    energies, energy_since : total energy a particle in NVT, for the energy of the NVE run: in the last interval between
+        doublings of the time, and in the one that goes on, which began at this step.
     since_frame : means since the last frame: potential energy, pressure, temperature.
     temperature : mean of the temperature in production.
     first_energy, last_energy : total energy a particle at the first and the last frame.
     frames : frames written.
-    relaxation_time : of the end of the equilibration by the clock, τ_LJ; NaN where it did not relax.
-    attempts : productions given up because the mean temperature was off.
+    relaxation_time : by the clock, that the production is planned with, τ_LJ; NaN where the liquid did not relax.
+    attempts : productions given up because the mean temperature was off, or because they were too short.
+    lengthened : how many of them because they were too short.
     trials : (estimate of the right energy a particle, steps it took) of each production that was looked at.
     saved_energy : total energy a particle when the restart file was written.
     joins : by how much the energy a particle of each restart differed from it.
@@ -78,9 +81,11 @@ class Progress:
     steps: int = 0
     restart: str = ""
     clock: dict[str, Any] | None = None
+    relaxations: int = 0
     equilibration_steps: int = 0
     equilibrated: bool = True
-    energy: Mean = field(default_factory=Mean)
+    energies: list[Mean] = field(default_factory=lambda: [Mean(), Mean()])
+    energy_since: int = 0
     since_frame: list[Mean] = field(default_factory=lambda: [Mean() for _ in range(3)])
     temperature: Mean = field(default_factory=Mean)
     first_energy: float = math.nan
@@ -88,10 +93,25 @@ class Progress:
     frames: int = 0
     relaxation_time: float = math.nan
     attempts: int = 0
+    lengthened: int = 0
     trials: list[tuple[float, int]] = field(default_factory=list)
     saved_energy: float = math.nan
     joins: list[float] = field(default_factory=list)
     wall_seconds: float = 0.0
+
+    @property
+    def energy(self) -> Mean:
+        """Of both intervals: the later half of the time so far at least, three quarters at most."""
+        first, second = self.energies
+        return Mean(first.samples + second.samples, first.total + second.total, first.square + second.square)
+
+    def take_energy(self, value: float) -> None:
+        """Take a sample of the energy in; what is older than a quarter of the time is forgotten, as still ageing."""
+        if not self.energies[1].samples:
+            self.energy_since = self.steps
+        elif self.steps >= 2 * self.energy_since:
+            self.energies, self.energy_since = [self.energies[1], Mean()], self.steps
+        self.energies[1].add(value)
 
 
 def save(path: Path, progress: Progress, settings: str) -> None:
@@ -132,7 +152,7 @@ def _read(path: Path) -> tuple[Progress, str]:
     try:
         with np.load(path) as file:
             table, found, origin = json.loads(str(file["progress"])), str(file["settings"]), file["origin"]
-        table["energy"] = Mean(**table["energy"])
+        table["energies"] = [Mean(**entry) for entry in table["energies"]]
         table["temperature"] = Mean(**table["temperature"])
         table["since_frame"] = [Mean(**entry) for entry in table["since_frame"]]
         if table["clock"] is not None:

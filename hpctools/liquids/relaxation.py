@@ -33,9 +33,18 @@ class RelaxationClock:
         """Relaxations so far."""
         return len(self.times)
 
-    def relaxation_time(self, last: int = 5) -> float:
-        """Mean of the last relaxations in τ_LJ; NaN before the first."""
-        return float(np.mean(self.times[-last:])) if self.times else math.nan
+    def relaxation_time(self, now: float) -> float:
+        """Mean relaxation in the later half of the time so far, in τ_LJ; NaN before the first.
+
+        A liquid that was hot relaxes fast at first. One that goes on counts where it takes longer than that already.
+        """
+        if not self.times:
+            return math.nan
+        begin = self._origin_time - sum(self.times)
+        ends = begin + np.cumsum(self.times)
+        recent = [time for time, end in zip(self.times, ends) if 2 * end > begin + now] or self.times[-1:]
+        running = now - self._origin_time
+        return float(np.mean([*recent, running] if running > np.mean(recent) else recent))
 
     def look(self, time: float, positions: np.ndarray) -> None:
         """Show the clock (n, 3) unwrapped positions of the species at this time (τ_LJ)."""

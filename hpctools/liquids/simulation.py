@@ -1,9 +1,12 @@
 """The run of one state: melt, equilibrate (or quench and wait), produce, with a restart at any time.
 
-A liquid is equilibrated in NVT until the relaxation clock has counted enough relaxations. Then the
-velocities are scaled once so that the total energy is its mean in NVT, and production goes on in NVE. A
-thermostat's last instant would leave NVE up to 1 % off the temperature, which moves τ_α by 20 times that
-near T_mct.
+A liquid is equilibrated in NVT for many relaxation times, as a clock tells them of the later half of that time: it
+relaxes fast at first, when it still has the structure of the melt. Then the velocities are scaled once so that the
+total energy is its mean in NVT over that time, and production goes on in NVE. A thermostat's last instant would leave
+NVE up to 1 % off the temperature, which moves τ_α by 20 times that near T_mct.
+
+The clock goes on in production, since few relaxations are not alike in a small system. Where a production turns out to
+be too short, it is counted as equilibration and begun anew.
 """
 
 from __future__ import annotations
@@ -22,15 +25,19 @@ from hpctools.stop import Stop
 from . import checkpoint, engines
 from .checkpoint import EQUILIBRATE, FINISHED, MELT, PRODUCE, QUENCH, WAIT, Mean
 from .frames import Schedule, TrajectoryWriter
+from .relaxation import RelaxationClock
 from .state import State
 
 TRAJECTORY = "trajectory.gsd"
 CHECKPOINT = "checkpoint.npz"
 SAMPLE_STEPS = 25  # steps between samples of thermodynamic values
-_SKIPPED_RELAXATIONS = 5  # not counted in the mean energy
-_TRIAL_SHARE = 0.2  # of the production, after which its temperature is looked at
+_LEAST_RELAXATIONS = 5  # that tell a relaxation time; before them energies do not count
+_TRIAL_SHARE = 0.2  # of the production, after which its temperature and relaxation time are looked at
+_PRIOR = 7  # relaxations in the later half of the equilibration, about
+# of the relaxation times asked for: with fewer a production is begun anew (40 of 46, 10 of 15)
+_ENOUGH_PRODUCTION, _ENOUGH_EQUILIBRATION = 0.87, 0.67
 _JOIN_TOLERANCE = 1e-6  # of the energy a particle over a restart
-_ATTEMPTS = 3  # productions, of which the last is kept as it is
+_ATTEMPTS = 3  # productions for the temperature, and for their length, of which the last is kept as it is
 
 
 class Simulation:
@@ -84,7 +91,7 @@ class Simulation:
             "potential": state.potential, "density": state.density, "temperature": state.temperature,
             "seed": state.seed, "protocol": state.protocol, "engine": self.engine_name, "state_toml": self._settings,
             "equilibration_time": done.equilibration_steps * state.step,
-            "relaxations_in_equilibration": self._clock.count,
+            "relaxations_in_equilibration": done.relaxations,
             "clock_relaxation_time": done.relaxation_time,
             "relaxed_in_equilibration": done.equilibrated,
             "nvt_energy": done.energy.value, "first_energy": done.first_energy, "last_energy": done.last_energy,
@@ -157,29 +164,38 @@ class Simulation:
         self._engine.thermostat(state.temperature, state.thermostat_time, self._seed(4))
 
         def look() -> None:
-            wrapped, images = self._engine.configuration()
-            large = self._species == 0
-            self._clock.look(self.done.steps * state.step, (wrapped + state.length * images)[large])
-            self._take_energy(self._clock.count >= _SKIPPED_RELAXATIONS and self.done.steps >= least // 3)
+            self._look_at_clock()
+            self._take_energy(self._clock.count >= _LEAST_RELAXATIONS and self.done.steps >= least // 3)
+
+        def wanted() -> float:
+            """Steps that the relaxation time of now asks for; NaN where it is not known."""
+            tau = self._clock.relaxation_time(self.done.steps * state.step)
+            return state.equilibration_relaxations * tau / state.step
 
         def enough() -> bool:
-            return self._clock.count >= state.equilibration_relaxations and self.done.steps >= least
+            known = self._clock.count >= min(_LEAST_RELAXATIONS, state.equilibration_relaxations)
+            return known and self.done.steps >= least and not self.done.steps < wanted()
 
         def expected() -> int:
-            tau = self._clock.relaxation_time()
-            left = 0.0 if math.isnan(tau) else (state.equilibration_relaxations - self._clock.count) * tau / state.step
-            return min(most, max(least, math.ceil(self.done.steps + max(left, 0.0))))
+            steps = wanted()
+            return min(most, max(least, 0 if math.isnan(steps) else math.ceil(steps)))
 
         self._advance("equilibrating", most, look, enough, expected)
         self.done.equilibrated = enough()
-        self.done.relaxation_time = self._clock.relaxation_time(10) if self.done.equilibrated else math.nan
+        tau = self._clock.relaxation_time(self.done.steps * state.step)
+        self.done.relaxation_time = tau if self.done.equilibrated else math.nan
         if not self.done.energy.samples:
             self._take_energy(True)
         self._begin_production()
 
+    def _look_at_clock(self) -> None:
+        wrapped, images = self._engine.configuration()
+        large = self._species == 0
+        self._clock.look(self.done.steps * self.state.step, (wrapped + self.state.length * images)[large])
+
     def _take_energy(self, wanted: bool) -> None:
         if wanted:
-            self.done.energy.add(self._total_energy())
+            self.done.take_energy(self._total_energy())
 
     def _total_energy(self) -> float:
         """Energy a particle at this step."""
@@ -188,6 +204,8 @@ class Simulation:
 
     def _begin_production(self) -> None:
         self.done.equilibration_steps = self.done.steps
+        self.done.relaxations = self._clock.count
+        self._clock = RelaxationClock(self.state.wave_number)
         self._scale_to(self.done.energy.value)
         self._enter(PRODUCE)
 
@@ -203,6 +221,7 @@ class Simulation:
     def _produce(self) -> None:
         schedule = self.schedule
         frame_steps = schedule.steps()
+        liquid = self.state.protocol == "liquid"
         self._engine.nve()
         self._trajectory = TrajectoryWriter(self.folder / TRAJECTORY, schedule, self.state.mixture.species,
                                             keep=self.done.frames)
@@ -215,6 +234,8 @@ class Simulation:
             at_frame = self.done.frames < len(frame_steps) and self.done.steps == frame_steps[self.done.frames]
             if at_frame or self.done.steps % SAMPLE_STEPS == 0:
                 self._sample()
+            if liquid and self.done.steps % SAMPLE_STEPS == 0:
+                self._look_at_clock()
             if at_frame:
                 self._keep_frame()
 
@@ -223,13 +244,14 @@ class Simulation:
                            (self.done.steps // SAMPLE_STEPS + 1) * SAMPLE_STEPS))
 
         trial = int(_TRIAL_SHARE * schedule.total_steps)
-        if self.done.attempts < _ATTEMPTS - 1 and self.state.protocol == "liquid":
+        if liquid:
             if self.done.steps < trial:
                 self._advance("producing", trial, look, next_stop=next_stop, expected=lambda: schedule.total_steps)
-            if self.done.steps == trial and (energy := self._better_energy()) is not None:
-                self._again(energy)
+            if self.done.steps == trial and self._begin_anew(schedule.total_steps):
                 return
         self._advance("producing", schedule.total_steps, look, next_stop=next_stop)
+        if liquid and self._begin_anew(schedule.total_steps):
+            return
         self.done.last_energy = self._total_energy()
         self._trajectory.close()
         self._trajectory = None
@@ -251,6 +273,42 @@ class Simulation:
              "samples": energy.samples})  # fmt: skip
         self.done.since_frame = [Mean() for _ in range(3)]
         self.done.frames += 1
+
+    def _begin_anew(self, total: int) -> bool:
+        """Begin the production of `total` steps anew, longer or at a better energy, where it needs to be.
+
+        At its end only for its length.
+        """
+        done, at_end = self.done, self.done.steps == total
+        slower = self._slower(total) if done.lengthened < _ATTEMPTS - 1 else None
+        energy = None
+        if slower is not None or (not at_end and len(done.trials) < _ATTEMPTS - 1):
+            energy = self._better_energy()
+        if slower is None and energy is None:
+            return False
+        if slower is not None:
+            done.lengthened += 1
+            done.relaxation_time = slower
+            done.equilibration_steps += done.steps
+            done.relaxations += self._clock.count
+        self._again(self._total_energy() if energy is None else energy)
+        return True
+
+    def _slower(self, total: int) -> float | None:
+        """The relaxation time (τ_LJ) by the clock of this production, where it is too slow for `total` steps, or for
+        the equilibration; else None."""
+        state, done = self.state, self.done
+        if math.isnan(done.relaxation_time):
+            return None
+        passed, count = done.steps * state.step, self._clock.count + 0.5
+        tau = passed / count
+        known = tau
+        if done.steps < total:  # with few relaxations of its own: together with the last ones before
+            known = (_PRIOR * done.relaxation_time + passed) / (_PRIOR + count)
+        wanted = max(_ENOUGH_PRODUCTION * state.production_relaxations * known / (total * state.step),
+                     _ENOUGH_EQUILIBRATION * state.equilibration_relaxations * known
+                     / (done.equilibration_steps * state.step))
+        return tau if wanted > 1 else None
 
     def _better_energy(self) -> float | None:
         """The energy a particle at which production should go on anew; None where that of now is right.
@@ -275,6 +333,7 @@ class Simulation:
         assert self._trajectory is not None
         self._trajectory.close()
         self._trajectory = None
+        self._clock = RelaxationClock(self.state.wave_number)
         done.attempts += 1
         done.frames = 0
         done.temperature = Mean()

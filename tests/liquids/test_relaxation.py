@@ -23,7 +23,7 @@ def test_brownian_motion():
     diffuse(clock, 1500, np.random.default_rng(1))
     exact = 1 / (2.0**2 * 0.01)  # F_s = exp(-k² D t)
     assert clock.count == pytest.approx(750 / exact, abs=2)
-    assert clock.relaxation_time(10) == pytest.approx(exact, rel=0.05)
+    assert clock.relaxation_time(750) == pytest.approx(exact, rel=0.05)
 
 
 def test_frozen_motion_and_drift_never_relax():
@@ -32,7 +32,18 @@ def test_frozen_motion_and_drift_never_relax():
     for step in range(100):
         clock.look(step, positions + 0.3 * step)  # the whole box drifts
     assert clock.count == 0
-    assert math.isnan(clock.relaxation_time())
+    assert math.isnan(clock.relaxation_time(100))
+
+
+def test_a_liquid_that_slows_down():
+    """Fast relaxations of the beginning do not count; one that goes on does when it is slower."""
+    state = {"times": [1.0] * 10 + [30.0, 40.0, 50.0], "origin": np.zeros((4, 3)), "origin_time": 130.0}
+    clock = RelaxationClock(7.25, state)
+    assert clock.count == 13
+    assert clock.relaxation_time(130.0) == pytest.approx(45)
+    assert clock.relaxation_time(170.0) == pytest.approx(50)  # the later half began at 85: 40 ended at 80
+    assert clock.relaxation_time(220.0) == pytest.approx((50 + 90) / 2)
+    assert clock.relaxation_time(1130.0) == pytest.approx((50 + 1000) / 2)  # none ended in the later half: the last
 
 
 def test_goes_on_from_its_state():

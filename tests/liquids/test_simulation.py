@@ -21,6 +21,7 @@ from hpctools.liquids.__main__ import main
 from hpctools.liquids.design import OF_STATES
 from hpctools.liquids.frames import Trajectory, TrajectoryError
 from hpctools.liquids.record import Record
+from hpctools.liquids.relaxation import RelaxationClock
 from hpctools.liquids.run import task
 from hpctools.liquids.simulation import CHECKPOINT, TRAJECTORY, Simulation
 from hpctools.liquids.state import State, StateError
@@ -57,6 +58,7 @@ def test_a_whole_run_keeps_every_frame(tmp_path, stop):
         assert sum(entry["samples"] for entry in thermo) > trajectory.schedule.total_steps / simulation.SAMPLE_STEPS
     history = run.history()
     assert history["relaxed_in_equilibration"] and history["relaxations_in_equilibration"] >= 4
+    assert run.done.lengthened == 0 and run.done.clock["times"]  # the clock goes on
     assert abs(history["last_energy"] - history["first_energy"]) < 2e-3
     assert history["nvt_energy"] == pytest.approx(history["first_energy"], abs=1e-6)
     assert State(**tomllib.loads(history["state_toml"])) == state
@@ -64,6 +66,49 @@ def test_a_whole_run_keeps_every_frame(tmp_path, stop):
     again = Simulation(state, tmp_path, stop, show=False)
     again.run()
     assert again.done.wall_seconds == run.done.wall_seconds
+
+
+def test_a_production_that_was_planned_too_short_is_begun_anew(tmp_path, monkeypatch):
+    """As where the liquid relaxes more slowly in production than before it; cut off and gone on with all the time."""
+    shorter = 0.3
+    known = RelaxationClock.relaxation_time
+    monkeypatch.setattr(RelaxationClock, "relaxation_time", lambda self, now: shorter * known(self, now))
+    state = State(**{**SMALL, "production_relaxations": 20.0, "production_time": 1.0})
+    for _ in range(200):
+        run = Simulation(state, tmp_path, StopAfter(60), show=False)
+        try:
+            run.run()
+            break
+        except Stopped:
+            pass
+    done, history = run.done, run.history()
+    assert done.lengthened >= 1 and done.attempts >= done.lengthened and len(done.joins) > 3
+    assert len(done.trials) >= done.lengthened
+    tau = np.mean(done.clock["times"])
+    with Trajectory(tmp_path / TRAJECTORY) as trajectory:
+        assert trajectory.complete
+        assert trajectory.schedule.total_steps * state.step > 0.8 * 20.0 * tau
+        assert [frame.step for frame in trajectory.frames()] == trajectory.schedule.steps().tolist()
+    # what was given up counts as equilibration
+    assert history["equilibration_time"] > 0.67 * 4 * tau
+    assert history["relaxations_in_equilibration"] >= 4
+    assert history["clock_relaxation_time"] > 2 * shorter * tau
+
+
+def test_energies_of_the_beginning_are_forgotten():
+    """An energy that falls as 1/t: the mean is that of the later half of the steps, up to three quarters of them."""
+    for last in (1000, 1500, 1990):
+        progress = checkpoint.Progress()
+        for step in range(100, last + 1):
+            progress.steps = step
+            progress.take_energy(1 / step)
+        taken = progress.energy.samples
+        assert 0.5 * last <= taken <= 0.76 * last
+        expected = np.mean(1 / np.arange(last - taken + 1, last + 1))
+        assert progress.energy.value == pytest.approx(expected) and progress.energy.variance > 0
+    early = checkpoint.Progress(steps=7)
+    early.take_energy(2.0)
+    assert early.energy.value == 2.0 and early.energy.samples == 1
 
 
 class StopAfter:
