@@ -159,8 +159,8 @@ def _read(path: Path) -> tuple[Progress, str]:
             table["clock"]["origin"] = origin if origin.size else None
         return Progress(**table), found
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise CheckpointError(f"{path}: is damaged ({error}), so this run cannot go on; remove the folder "
-                              f"{path.parent} to start it again") from error
+        raise CheckpointError(f"{path}: is damaged or of another version ({error}), so this run cannot go on; remove "
+                              f"the folder {path.parent} to start it again") from error
 
 
 def clock_of(progress: Progress, wave_number: float) -> RelaxationClock:

@@ -33,9 +33,9 @@ CHECKPOINT = "checkpoint.npz"
 SAMPLE_STEPS = 25  # steps between samples of thermodynamic values
 _LEAST_RELAXATIONS = 5  # that tell a relaxation time; before them energies do not count
 _TRIAL_SHARE = 0.2  # of the production, after which its temperature and relaxation time are looked at
-_PRIOR = 7  # relaxations in the later half of the equilibration, about
 # of the relaxation times asked for: with fewer a production is begun anew (40 of 46, 10 of 15)
 _ENOUGH_PRODUCTION, _ENOUGH_EQUILIBRATION = 0.87, 0.67
+_LONGER = 3.0  # times the relaxation time of before, at most, in one lengthening: some liquids crystallise or arrest
 _JOIN_TOLERANCE = 1e-6  # of the energy a particle over a restart
 _ATTEMPTS = 3  # productions for the temperature, and for their length, of which the last is kept as it is
 
@@ -280,48 +280,54 @@ class Simulation:
         At its end only for its length.
         """
         done, at_end = self.done, self.done.steps == total
-        slower = self._slower(total) if done.lengthened < _ATTEMPTS - 1 else None
-        energy = None
-        if slower is not None or (not at_end and len(done.trials) < _ATTEMPTS - 1):
-            energy = self._better_energy()
-        if slower is None and energy is None:
-            return False
-        if slower is not None:
+        if done.lengthened < _ATTEMPTS - 1 and (slower := self._slower(total)) is not None:
             done.lengthened += 1
+            done.trials.clear()  # and with them the mean of NVT: what is known of the energy was still ageing
             done.relaxation_time = slower
             done.equilibration_steps += done.steps
             done.relaxations += self._clock.count
-        self._again(self._total_energy() if energy is None else energy)
+            energy = self._better_energy()
+            self._again(self._total_energy() if energy is None else energy)
+            return True
+        if at_end or done.attempts - done.lengthened >= _ATTEMPTS - 1 or (energy := self._better_energy()) is None:
+            return False
+        self._again(energy)
         return True
 
     def _slower(self, total: int) -> float | None:
-        """The relaxation time (τ_LJ) by the clock of this production, where it is too slow for `total` steps, or for
-        the equilibration; else None."""
+        """The relaxation time (τ_LJ) to plan with, where that of this production by the clock is too long for `total`
+        steps or for the equilibration; else None, also where it would be a glass by the setting max_equilibration."""
         state, done = self.state, self.done
-        if math.isnan(done.relaxation_time):
+        if not done.equilibrated:
             return None
         passed, count = done.steps * state.step, self._clock.count + 0.5
-        tau = passed / count
-        known = tau
-        if done.steps < total:  # with few relaxations of its own: together with the last ones before
-            known = (_PRIOR * done.relaxation_time + passed) / (_PRIOR + count)
+        tau = known = passed / count
+        before = done.relaxation_time
+        if done.steps < total and math.isfinite(before):
+            # few relaxations of its own: together with those of the later half of the equilibration
+            prior = state.equilibration_relaxations / 2
+            known = (prior * before + passed) / (prior + count)
         wanted = max(_ENOUGH_PRODUCTION * state.production_relaxations * known / (total * state.step),
                      _ENOUGH_EQUILIBRATION * state.equilibration_relaxations * known
                      / (done.equilibration_steps * state.step))
-        return tau if wanted > 1 else None
+        if wanted <= 1 or max(1.0, state.equilibration_relaxations) * tau > state.max_equilibration:
+            return None
+        return min(tau, _LONGER * before) if math.isfinite(before) else tau
 
     def _better_energy(self) -> float | None:
         """The energy a particle at which production should go on anew; None where that of now is right.
 
-        Each trial, at energy E and mean temperature T', is an estimate E + c (T - T') of the right energy, as
-        the mean of NVT is; c is the heat capacity. Their mean, weighted by duration, is better than each.
+        Each trial, at energy E and mean temperature T', is an estimate E + c (T - T') of the right energy, as the mean
+        of NVT is, unless a production was lengthened since; c is the heat capacity. Their mean, weighted by duration,
+        is better than each.
         """
         state, done = self.state, self.done
         energy = self._total_energy()
         # from the fluctuations in NVT; kept within what dense liquids have
         heat_capacity = min(max(len(self._species) * done.energy.variance / state.temperature**2, 2.0), 5.0)
         done.trials.append((energy + heat_capacity * (state.temperature - done.temperature.value), done.steps))
-        estimates = [(done.energy.value, done.energy.samples * SAMPLE_STEPS), *done.trials]
+        in_nvt = [] if done.lengthened else [(done.energy.value, done.energy.samples * SAMPLE_STEPS)]
+        estimates = [*in_nvt, *done.trials]
         best = sum(value * steps for value, steps in estimates) / sum(steps for _, steps in estimates)
         allowed = 0.5 * state.temperature_tolerance * state.temperature * heat_capacity
         return best if abs(best - energy) > allowed else None

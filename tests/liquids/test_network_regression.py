@@ -224,6 +224,17 @@ def test_band_of_draws():
     np.testing.assert_allclose(bands.raw_width(falls, times, 0 * initial), 0.3 * bands.SHIFT, rtol=1e-9)
 
 
+def test_other_densities_and_mixtures_are_foreign(samples):
+    one, two = (bands.Factor(value, np.zeros(0), np.zeros(0)) for value in (1.0, 2.0))
+    trained = models.Trained(regression.Ridge("full"), bands.Factors(one, bands.Factor.unknown(), two),
+                             models.trained_range([s for s in samples if s.state.potential == "LJ"]))
+    state = next(s.state for s in samples if s.state.key == ("LJ", 1.2, 0.9))
+    replace = samples_module.replace
+    assert trained.z(state) == trained.z(replace(state, density=1.205)) == 1.0
+    for change in ({"density": 1.3}, {"density": 2.0}, {"potential": "WCA"}, {"potential": ""}):
+        assert trained.z(replace(state, **change)) == 2.0
+
+
 def test_seeds_of_a_state_count_once(samples):
     """Records that stand there twice change nothing: neither the fit nor the errors that leave one out."""
     kind = "zeroed"

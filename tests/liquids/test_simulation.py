@@ -83,7 +83,6 @@ def test_a_production_that_was_planned_too_short_is_begun_anew(tmp_path, monkeyp
             pass
     done, history = run.done, run.history()
     assert done.lengthened >= 1 and done.attempts >= done.lengthened and len(done.joins) > 3
-    assert len(done.trials) >= done.lengthened
     tau = np.mean(done.clock["times"])
     with Trajectory(tmp_path / TRAJECTORY) as trajectory:
         assert trajectory.complete
@@ -93,6 +92,21 @@ def test_a_production_that_was_planned_too_short_is_begun_anew(tmp_path, monkeyp
     assert history["equilibration_time"] > 0.67 * 4 * tau
     assert history["relaxations_in_equilibration"] >= 4
     assert history["clock_relaxation_time"] > 2 * shorter * tau
+
+
+@pytest.mark.parametrize(("most", "lengthened"), [(1e5, 2), (10.0, 0)])
+def test_what_stops_to_relax_does_not_run_for_ever(tmp_path, stop, monkeypatch, most, lengthened):
+    """As a crystal: three times as long at most, twice; not where it counts as a glass by then."""
+    look = Simulation._look_at_clock
+    monkeypatch.setattr(Simulation, "_look_at_clock",
+                        lambda run: look(run) if run.done.stage == "equilibrate" else None)
+    state = State(**{**SMALL, "production_relaxations": 3.0, "production_time": 1.0, "max_equilibration": most})
+    run = Simulation(state, tmp_path, stop, show=False)
+    run.run()
+    assert run.done.equilibrated and run.done.lengthened == lengthened
+    with Trajectory(tmp_path / TRAJECTORY) as trajectory:
+        assert trajectory.complete
+        assert trajectory.schedule.total_steps * state.step < 1.1 * 3**lengthened * 3 * 2.0  # τ about 1
 
 
 def test_energies_of_the_beginning_are_forgotten():

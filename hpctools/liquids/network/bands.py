@@ -8,8 +8,8 @@ Stat. Assoc. 113 (2018) 1094), and of these those that are nearest in T/T_mct: i
 than this width says, in glasses they are several times larger (local conformal prediction: Lei & Wasserman, J. R.
 Stat. Soc. B 76 (2014) 71). Points of a curve are not independent; each state counts the same, and coverage is reported
 by state. States colder than all that was trained on are no draw from the same states: their factor is that of colder
-ones left out, by how far beyond the edge they were; that of a mixture not trained on is the one of whole densities
-left out. These are no promises, but measured where they can be.
+ones left out, by how far beyond the edge they were; that of a density or mixture not trained on is the one of whole
+densities left out. These are no promises, but measured where they can be.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Factor:
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """z of states like those trained on, of colder ones, and of other mixtures.
+    """z of states like those trained on, of colder ones, and of other densities and mixtures (foreign).
 
     known and foreign are by ln T/T_mct; colder by ln of the coldest T/T_mct trained on over that of the state. Where
     the others are unknown (networks, which are trained once), `known` has to do.

@@ -34,6 +34,7 @@ APART = (0.95, 1.5)  # quantile of the distances of states left out, and the fac
 # largest would be that of a state at an edge, apart from all others
 METRIC = np.array([1.0, 4.0, 0.1])  # of ln T, ln ρ and the potential: S at ρ = 1.2 and 1.4 differs more than in T
 MARGIN = 0.02  # of T/T_mct
+SAME_DENSITY = 0.01  # relative
 _LISTS = ("layers", "monotone_layers")
 _ARRAYS = ("structures", "points", "relative")  # of the configuration
 
@@ -92,8 +93,10 @@ class Trained:
     def z(self, state: State) -> float:
         """The factor of a state's band, NaN where it is not known."""
         coldest = self._relative_range(state)[0] * (1 - MARGIN)
-        return self.factors.z(state.relative_temperature, coldest,
-                              state.potential not in self.config["range"]["potentials"])
+        densities = np.exp(self.config["points"][:, 1])
+        known = state.potential in self.config["range"]["potentials"] and bool(
+            np.any(np.abs(state.density / densities - 1) < SAME_DENSITY))
+        return self.factors.z(state.relative_temperature, coldest, not known)
 
     def warnings(self, state: State) -> list[str]:
         """In what a state lies outside what the model was trained on, as sentences."""

@@ -93,7 +93,7 @@ class Nearest(CurveModel):
         self.mean, self.scale = scaler.mean, scaler.scale
         self.rows, self.wanted = scaler(rows), wanted
         distance = ((self.rows[:, None] - self.rows[None]) ** 2).sum(2)
-        distance[distance < 1e-12] = np.inf  # itself, and other seeds of the same state
+        distance[distance < 1e-12] = np.inf  # itself
         self.residuals = wanted - wanted[distance.argmin(1)]
 
     def draws(self, rows: FloatArray) -> FloatArray:
