@@ -159,7 +159,8 @@ def test_exception_on_one_rank_ends_all(run_job, tmp_path, layout):
 
 def test_exit_of_one_rank_ends_all(run_job, tmp_path):
     code, text = run_job(2, tmp_path / "out.h5", "--leave-on", 1)
-    assert code == 3 and "rank 1 of 2 leaves with exit code 3" in text, text
+    # MPICH's launcher now and then has a code of its own after an abort
+    assert code in (1, 3) and "rank 1 of 2 leaves with exit code 3" in text, text
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
