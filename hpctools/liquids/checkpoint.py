@@ -69,9 +69,11 @@ class Progress:
     first_energy, last_energy : total energy a particle at the first and the last frame.
     frames : frames written.
     relaxation_time : by the clock, that the production is planned with, τ_LJ; NaN where the liquid did not relax.
-    attempts : productions given up because the mean temperature was off, or because they were too short.
+    attempts : productions given up because the mean temperature was off, because they were too short, or because the
+        energy drifted.
     lengthened : how many of them because they were too short.
-    trials : (estimate of the right energy a particle, steps it took) of each production that was looked at.
+    halvings : how many of them because the energy drifted; each has halved the time step.
+    trials : (estimate of the right energy a particle, τ_LJ that it took) of each production that was looked at.
     saved_energy : total energy a particle when the restart file was written.
     joins : by how much the energy a particle of each restart differed from it.
     wall_seconds : time spent so far.
@@ -94,7 +96,8 @@ class Progress:
     relaxation_time: float = math.nan
     attempts: int = 0
     lengthened: int = 0
-    trials: list[tuple[float, int]] = field(default_factory=list)
+    halvings: int = 0
+    trials: list[tuple[float, float]] = field(default_factory=list)
     saved_energy: float = math.nan
     joins: list[float] = field(default_factory=list)
     wall_seconds: float = 0.0

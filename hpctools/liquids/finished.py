@@ -59,7 +59,7 @@ def differences(state: State, found: Mapping[str, Any]) -> list[str]:
         wanted = getattr(state, name)
         compare(name, type(wanted)(found[name]), wanted)
     compare("particles", sum(map(int, found["particles"])), sum(state.mixture.counts(state.density, state.length)))
-    compare("dt", float(found["time_step"]), state.step)
+    compare("dt", float(found["time_step"]) * 2 ** int(found.get("time_step_halvings", 0)), state.step)
     if state.engine:
         compare("engine", str(found["engine"]).split()[0], state.engine)
     if "state_toml" in found:

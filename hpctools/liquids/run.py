@@ -52,7 +52,7 @@ def share_done(state: State, folder: Path) -> float:
     if done.stage in (MELT, QUENCH, WAIT, EQUILIBRATE):
         return min(0.25, done.steps / (before + production))
     assert done.stage == PRODUCE
-    return (before + done.steps) / (before + production)
+    return (before + done.steps / 2**done.halvings) / (before + production)
 
 
 def task(state: State, *, show: bool | float = True, checkpoint_seconds: float = 60.0) -> Task:

@@ -6,7 +6,8 @@ total energy is its mean in NVT over that time, and production goes on in NVE. A
 NVE up to 1 % off the temperature, which moves τ_α by 20 times that near T_mct.
 
 The clock goes on in production, since few relaxations are not alike in a small system. Where a production turns out to
-be too short, it is counted as equilibration and begun anew.
+be too short, it is counted as equilibration and begun anew; where its mean temperature is off or its energy drifts,
+at another energy or with half the time step (the curvature of the WCA potential jumps at its cut-off).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _TRIAL_SHARE = 0.2  # of the production, after which its temperature and relaxat
 _ENOUGH_PRODUCTION, _ENOUGH_EQUILIBRATION = 0.87, 0.67
 _LONGER = 3.0  # times the relaxation time of before, at most, in one lengthening: some liquids crystallise or arrest
 _JOIN_TOLERANCE = 1e-6  # of the energy a particle over a restart
-_ATTEMPTS = 3  # productions for the temperature, and for their length, of which the last is kept as it is
+_ATTEMPTS = 3  # productions for the temperature, for their length and for their time step: the last is kept as it is
 
 
 class Simulation:
@@ -82,7 +83,13 @@ class Simulation:
     def schedule(self) -> Schedule:
         """Frames of the production; known when equilibration is over."""
         tau = self.done.relaxation_time
-        return self.state.schedule(None if self.state.protocol == "glass" or math.isnan(tau) else tau)
+        return self.state.schedule(None if self.state.protocol == "glass" or math.isnan(tau) else tau,
+                                   self.done.halvings)
+
+    @property
+    def _step(self) -> float:
+        """Time step of now, τ_LJ."""
+        return self.state.step / 2**self.done.halvings
 
     def history(self) -> dict[str, Any]:
         """What the record should tell of a finished run: its settings as TOML, times in τ_LJ, energies a particle."""
@@ -96,7 +103,7 @@ class Simulation:
             "relaxed_in_equilibration": done.equilibrated,
             "nvt_energy": done.energy.value, "first_energy": done.first_energy, "last_energy": done.last_energy,
             "restarts": len(done.joins), "worst_join": max(map(abs, done.joins), default=0.0),
-            "productions_given_up": done.attempts,
+            "productions_given_up": done.attempts, "time_step_halvings": done.halvings,
             "wall_seconds": done.wall_seconds,
         }  # fmt: skip
 
@@ -118,7 +125,7 @@ class Simulation:
     def _start_engine(self) -> None:
         state = self.state
         if self.resumed:
-            self._engine = self._module.Engine.restore(state.mixture, self.folder / self.done.restart, state.step)
+            self._engine = self._module.Engine.restore(state.mixture, self.folder / self.done.restart, self._step)
             self.done.joins.append(self._total_energy() - self.done.saved_energy)
             if abs(self.done.joins[-1]) > _JOIN_TOLERANCE:
                 raise engines.EngineError(
@@ -191,7 +198,7 @@ class Simulation:
     def _look_at_clock(self) -> None:
         wrapped, images = self._engine.configuration()
         large = self._species == 0
-        self._clock.look(self.done.steps * self.state.step, (wrapped + self.state.length * images)[large])
+        self._clock.look(self.done.steps * self._step, (wrapped + self.state.length * images)[large])
 
     def _take_energy(self, wanted: bool) -> None:
         if wanted:
@@ -275,21 +282,30 @@ class Simulation:
         self.done.frames += 1
 
     def _begin_anew(self, total: int) -> bool:
-        """Begin the production of `total` steps anew, longer or at a better energy, where it needs to be.
-
-        At its end only for its length.
-        """
-        done, at_end = self.done, self.done.steps == total
-        if done.lengthened < _ATTEMPTS - 1 and (slower := self._slower(total)) is not None:
+        """Begin the production of `total` steps anew, longer, at a better energy or with half the time step, where it
+        needs to be."""
+        done, temperature = self.done, self.state.temperature
+        most = _ATTEMPTS - 1
+        if done.lengthened < most and (slower := self._slower(total)) is not None:
             done.lengthened += 1
             done.trials.clear()  # and with them the mean of NVT: what is known of the energy was still ageing
             done.relaxation_time = slower
-            done.equilibration_steps += done.steps
+            done.equilibration_steps += done.steps >> done.halvings
             done.relaxations += self._clock.count
-            energy = self._better_energy()
-            self._again(self._total_energy() if energy is None else energy)
+            self._again(self._better_energy()[0])
             return True
-        if at_end or done.attempts - done.lengthened >= _ATTEMPTS - 1 or (energy := self._better_energy()) is None:
+        energy, off = self._better_energy()
+        allowed = self.state.temperature_tolerance * temperature
+        if done.steps == total:  # what the whole of it says of itself
+            off = done.temperature.value - temperature
+            if done.halvings < most and abs(self._total_energy() - done.first_energy) > allowed:
+                done.halvings += 1
+                self._engine.time_step(self._step)
+                self._again(energy)
+                return True
+        else:
+            allowed /= 2
+        if abs(off) <= allowed or done.attempts - done.lengthened - done.halvings >= most:
             return False
         self._again(energy)
         return True
@@ -300,37 +316,38 @@ class Simulation:
         state, done = self.state, self.done
         if not done.equilibrated:
             return None
-        passed, count = done.steps * state.step, self._clock.count + 0.5
+        passed, count = done.steps * self._step, self._clock.count + 0.5
         tau = known = passed / count
         before = done.relaxation_time
         if done.steps < total and math.isfinite(before):
             # few relaxations of its own: together with those of the later half of the equilibration
             prior = state.equilibration_relaxations / 2
             known = (prior * before + passed) / (prior + count)
-        wanted = max(_ENOUGH_PRODUCTION * state.production_relaxations * known / (total * state.step),
+        wanted = max(_ENOUGH_PRODUCTION * state.production_relaxations * known / (total * self._step),
                      _ENOUGH_EQUILIBRATION * state.equilibration_relaxations * known
                      / (done.equilibration_steps * state.step))
         if wanted <= 1 or max(1.0, state.equilibration_relaxations) * tau > state.max_equilibration:
             return None
         return min(tau, _LONGER * before) if math.isfinite(before) else tau
 
-    def _better_energy(self) -> float | None:
-        """The energy a particle at which production should go on anew; None where that of now is right.
+    def _better_energy(self) -> tuple[float, float]:
+        """The energy a particle at which production should go on anew, and how far off the temperature is at that of
+        now.
 
-        Each trial, at energy E and mean temperature T', is an estimate E + c (T - T') of the right energy, as the mean
-        of NVT is, unless a production was lengthened since; c is the heat capacity. Their mean, weighted by duration,
-        is better than each.
+        Each trial, at mean energy E and mean temperature T', is an estimate E + c (T - T') of the right energy, as the
+        mean of NVT is, unless a production was lengthened since; c is the heat capacity. Their mean, weighted by
+        duration, is better than each.
         """
         state, done = self.state, self.done
-        energy = self._total_energy()
+        energy = 0.5 * (done.first_energy + self._total_energy())
         # from the fluctuations in NVT; kept within what dense liquids have
         heat_capacity = min(max(len(self._species) * done.energy.variance / state.temperature**2, 2.0), 5.0)
-        done.trials.append((energy + heat_capacity * (state.temperature - done.temperature.value), done.steps))
-        in_nvt = [] if done.lengthened else [(done.energy.value, done.energy.samples * SAMPLE_STEPS)]
+        done.trials.append((energy + heat_capacity * (state.temperature - done.temperature.value),
+                            done.steps * self._step))
+        in_nvt = [] if done.lengthened else [(done.energy.value, done.energy.samples * SAMPLE_STEPS * state.step)]
         estimates = [*in_nvt, *done.trials]
-        best = sum(value * steps for value, steps in estimates) / sum(steps for _, steps in estimates)
-        allowed = 0.5 * state.temperature_tolerance * state.temperature * heat_capacity
-        return best if abs(best - energy) > allowed else None
+        best = sum(value * time for value, time in estimates) / sum(time for _, time in estimates)
+        return best, (energy - best) / heat_capacity
 
     def _again(self, energy: float) -> None:
         """Start production anew at this energy."""

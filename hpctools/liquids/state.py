@@ -48,7 +48,8 @@ class State:
                                        unit="τ_LJ")
     quench_time: float = setting(200.0, "glass: time of the ramp from the melt at T = 1; goes as T^-½", unit="τ_LJ")
     waiting_time: float = setting(500.0, "glass: time at T before production, at T = 1; goes as T^-½", unit="τ_LJ")
-    temperature_tolerance: float = setting(0.003, "of the mean temperature in NVE, relative")
+    temperature_tolerance: float = setting(0.003, "of the mean temperature in NVE, and of the drift of the energy a "
+                                                  "particle over the run, both relative to T")
     blocks: int = setting(64, "blocks of the production, each begins with a time origin")
     frames_per_decade: int = setting(8, "frames a decade of time in a block")
 
@@ -124,12 +125,13 @@ class State:
         """Whole steps of a time in τ_LJ that is given at T = 1."""
         return max(1, math.ceil(time * self._scale / self.step))
 
-    def schedule(self, relaxation_time: float | None) -> Schedule:
-        """Frames of the production of a liquid with this relaxation time (τ_LJ), or of a glass (None)."""
+    def schedule(self, relaxation_time: float | None, halvings: int = 0) -> Schedule:
+        """Frames of the production of a liquid with this relaxation time (τ_LJ), or of a glass (None); its time step
+        may be halved some times."""
         total = self.least_production
         if relaxation_time is not None:
             total = max(total, self.production_relaxations * relaxation_time)
-        return Schedule.logarithmic(self.step, total, self.blocks, self.frames_per_decade)
+        return Schedule.logarithmic(self.step / 2**halvings, total, self.blocks, self.frames_per_decade)
 
     def start(self) -> Start:
         """A disordered configuration: species at random on random sites of a cubic lattice, keyed by the seed.

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from hpctools.campaign import STARTED, Campaign, Stopped, locked
-from hpctools.liquids import checkpoint, simulation
+from hpctools.liquids import checkpoint, finished, simulation
 from hpctools.liquids import run as liquids_run
 from hpctools.liquids.__main__ import main
 from hpctools.liquids.design import OF_STATES
 from hpctools.liquids.frames import Trajectory, TrajectoryError
+from hpctools.liquids.observe import observe
 from hpctools.liquids.record import Record
 from hpctools.liquids.relaxation import RelaxationClock
 from hpctools.liquids.run import task
@@ -107,6 +108,50 @@ def test_what_stops_to_relax_does_not_run_for_ever(tmp_path, stop, monkeypatch, 
     with Trajectory(tmp_path / TRAJECTORY) as trajectory:
         assert trajectory.complete
         assert trajectory.schedule.total_steps * state.step < 1.1 * 3**lengthened * 3 * 2.0  # τ about 1
+
+
+def test_a_production_whose_energy_drifts_is_begun_anew_with_half_the_time_step(tmp_path, monkeypatch):
+    """As WCA at low densities does; cut off and gone on with all the time."""
+    state = State(**{**SMALL, "temperature_tolerance": 0.05})
+    advance = Simulation._advance
+
+    def drifting(run, words, total, look=lambda: None, *more, **named):
+        def warmer():
+            if words == "producing" and not run.done.halvings:
+                run._engine.scale_velocities(1 + 1e-5 * simulation.SAMPLE_STEPS)
+            look()
+
+        advance(run, words, total, warmer, *more, **named)
+
+    monkeypatch.setattr(Simulation, "_advance", drifting)
+    for _ in range(300):
+        run = Simulation(state, tmp_path, StopAfter(100), show=False)
+        try:
+            run.run()
+            break
+        except Stopped:
+            pass
+    assert run.done.halvings == 1 and run.history()["time_step_halvings"] == 1
+    assert abs(run.done.last_energy - run.done.first_energy) < 0.01
+    with Trajectory(tmp_path / TRAJECTORY) as trajectory:
+        assert trajectory.complete and trajectory.schedule.dt == pytest.approx(state.step / 2)
+        assert trajectory.schedule.total_steps * trajectory.schedule.dt >= state.least_production
+        assert [frame.step for frame in trajectory.frames()] == trajectory.schedule.steps().tolist()
+    observe(tmp_path / TRAJECTORY, tmp_path / "record.h5", run.history(), backend="cpu")
+    assert finished.differences(state, Record.load(tmp_path / "record.h5").attributes) == []
+
+
+def test_a_production_at_a_wrong_temperature_is_begun_anew_at_its_end(tmp_path, stop, monkeypatch):
+    """Where the first part of it did not tell."""
+    monkeypatch.setattr(simulation, "_TRIAL_SHARE", 1.0)
+    scale_to = Simulation._scale_to
+    monkeypatch.setattr(Simulation, "_scale_to",
+                        lambda run, energy: scale_to(run, energy if run.done.attempts else energy + 0.4))
+    state = State(**{**SMALL, "temperature_tolerance": 0.06})
+    run = Simulation(state, tmp_path, stop, show=False)
+    run.run()
+    assert run.done.attempts >= 1 and not run.done.halvings
+    assert run.done.temperature.value == pytest.approx(1.0, abs=0.06)  # and not 0.4/3.5 off
 
 
 def test_energies_of_the_beginning_are_forgotten():

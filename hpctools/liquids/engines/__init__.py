@@ -76,6 +76,9 @@ class Engine(Protocol):
     def nve(self) -> None:
         """Go on at constant energy."""
 
+    def time_step(self, dt: float) -> None:
+        """Go on with this time step."""
+
     def scale_velocities(self, factor: float) -> None:
         """Multiply all velocities."""
 

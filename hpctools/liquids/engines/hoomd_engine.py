@@ -163,6 +163,10 @@ class Engine:
         """Go on at constant energy."""
         self._method.thermostat = None
 
+    def time_step(self, dt: float) -> None:
+        """Go on with this time step."""
+        self._simulation.operations.integrator.dt = dt
+
     def scale_velocities(self, factor: float) -> None:
         """Multiply all velocities."""
         self._change_velocities(lambda v: v * factor)

@@ -117,6 +117,10 @@ class Engine:
         self._integrate()
         self._drop_bath()
 
+    def time_step(self, dt: float) -> None:
+        """Go on with this time step."""
+        self._commands(f"timestep {dt:.17g}")
+
     def _integrate(self) -> None:
         if not self._integrates:
             self._commands("fix integrator all nve")
