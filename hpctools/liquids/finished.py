@@ -36,8 +36,7 @@ def check(state: State, path: Path) -> None:
     and the length of the production are compared.
     """
     try:
-        with open_reader(path, KIND) as file:
-            found = dict(file.attrs)
+        found = Record.load(path).attributes
     except StoreError as error:
         raise StoreError(f"{error}. It has the name of a finished state: move it away to run that state") from error
     if differ := differences(state, found):

@@ -49,6 +49,18 @@ def run(capsys):
     return run
 
 
+def test_a_damaged_record_does_not_count_and_hides_no_other(folder, tmp_path, capsys):
+    """One number of S(k), which nothing but the checksum tells."""
+    with h5py.File(folder / f"{NAME}.h5", "r+") as file:
+        file["structure_factor"][3, 0] += 0.01
+    design = tmp_path / "two.toml"
+    design.write_text('[[states]]\npotentials = ["WCA"]\ntemperatures = [1.0, 2.0]\n')
+    assert [(row.state, "damaged" in row.note) for row in campaign_of(str(design), folder).rows(remarks=True)] == [
+        (FAILED, True), ("waiting", False)]
+    assert main(["campaign", str(design), "--out", str(folder)]) == ERROR
+    assert f"{NAME}.h5: its arrays are damaged" in capsys.readouterr().err
+
+
 def test_shipped_records_are_those_of_their_designs():
     """All of them; none is ever made again."""
     for designs, place in (((SHIPPED,), "library"), ((DATA / "validation.toml", DATA / "size.toml"), "validation")):

@@ -143,3 +143,20 @@ def test_a_record_without_a_state(record, tmp_path):
         del file.attrs["potential"]
     with pytest.raises(LibraryError, match="made of a trajectory by `observe`"):
         Library.load(tmp_path)
+
+
+def test_errors_hold_between_independent_runs():
+    """Pairs of shipped runs differ by about the standard errors in the records."""
+    first: dict[tuple, Record] = {}
+    found: dict[str, list[float]] = {"diffusion": [], "relaxation_time": []}
+    for entry in Library.load().entries:
+        if entry.verdict.glass:
+            continue
+        other = first.setdefault(entry.state, entry.record)
+        if other is not entry.record:
+            for name, z in found.items():
+                a, b = getattr(entry.record, name), getattr(other, name)
+                errors = np.hypot(getattr(entry.record, f"{name}_error"), getattr(other, f"{name}_error"))
+                z.extend(((a - b) / errors)[np.isfinite(errors)])
+    for z in found.values():
+        assert len(z) > 50 and 0.75 < np.sqrt(np.mean(np.square(z))) < 1.35

@@ -228,13 +228,14 @@ def test_settings_without_sense(path: Path, tmp_path: Path, words: tuple[str, ..
 
 
 def test_a_damaged_record_is_noticed(record: Record, tmp_path: Path):
-    """One number of F_s is another one, and an array is missing: checksums and names tell."""
+    """One number of F_s or S(k) is another one, and an array is missing: checksums and names tell."""
     for name, change in (("wrong.h5", lambda file: file["self_scattering"].__setitem__((3, 0, 2), 0.123)),
+                         ("worse.h5", lambda file: file["structure_factor"].__setitem__((3, 0), -1.3e38)),
                          ("less.h5", lambda file: file.__delitem__("diffusion"))):
         shutil.copy(record.path, tmp_path / name)
         with h5py.File(tmp_path / name, "r+") as file:
             change(file)
-        with pytest.raises(StoreError, match=rf"{name}: .*is damaged"):
+        with pytest.raises(StoreError, match=rf"{name}: .*(is|are) damaged"):
             Record.load(tmp_path / name)
 
 
