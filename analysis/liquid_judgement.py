@@ -4,7 +4,8 @@
     python analysis/liquid_judgement.py results/liquid_trials --out results/liquid_judgement.csv --missed results
 
 Columns: R² and RMSE of F with the mean of the truth; R² and RMSE of F/F(0) of each species; mean |Δ log₁₀ τ_α| (the
-least it can be where the prediction does not relax); share of the points within the 90 % band, mean over states. Each
+least it can be where the prediction does not relax); share of the points within the 90 % band, its width and interval
+score (less is better: a wide band covers everything) over F(0), means over states. Each
 with its standard error over splits and seeds. Rows: liquids above and below T_mct (or T_0, or by bins in T/T_mct of the
 tested potential), and glasses by themselves. The controls are the nearest state, interpolation in T, ρ and the
 potential without S(k), and models with S(k) zeroed, alone, and permuted between states.
@@ -187,8 +188,8 @@ def coverage_goals(found: Found) -> Iterator[Goal]:
     for transfer in transfers(found):
         for k, part in enumerate(ranges(transfer)):
             rows = {name: one for name, one in tested(found[transfer], part).items() if not control(name)}
-            values = {name: merits(rows[name])["coverage"] for name in ordered(rows)}
-            values = {name: value for name, value in values.items() if np.isfinite(value[0])}
+            all_merits = {name: merits(rows[name]) for name in ordered(rows)}
+            values = {name: row["coverage"] for name, row in all_merits.items() if np.isfinite(row["coverage"][0])}
             if not values:
                 continue
             good = [COVERED[0] <= value <= COVERED[1] for value, _ in values.values()]
@@ -197,7 +198,8 @@ def coverage_goals(found: Found) -> Iterator[Goal]:
             fewest = FEWEST if transfer == "states" else FEWEST_TRANSFER
             found_here = verdict(all(good), states, fewest, min(len(rows[name]) for name in values))
             found_here = found_here.replace("missed", f"missed by {len(good) - sum(good)} of {len(good)} models")
-            text = ", ".join(f"{title(name)} {number(*value)}" for name, value in values.items())
+            text = ", ".join(f"{title(name)} {number(*value)}, {all_merits[name]['width'][0]:.2g} wide"
+                             for name, value in values.items())
             slug = f"coverage_{transfer.replace('=', '')}_{('warm', 'cold', 'glasses')[k]}"
             words = f"90 % bands cover {100 * COVERED[0]:g}-{100 * COVERED[1]:g} %, by state: {words_of(transfer)}, "
             yield Goal(slug, words + part.words, found_here, text, transfer, worst, part)

@@ -47,8 +47,8 @@ class Verdict:
     crystal : part of the system has crystallised; the record is kept out of training.
     reasons : what was found, in words.
     remarks : what should be known and bars no use, in words with its numbers: drift of the total energy in NVE, mean
-        temperature off the label, halves of the run that differ in U or P. T is the measured mean wherever it matters,
-        and the drift moves it by less than what the errors of S(k) and F_s stand for.
+        temperature off the label, halves of the run that differ in U or P. T is the measured mean wherever it enters
+        (the label tells which runs are of one state), and the drift moves it by less than what the errors of S(k) and F_s stand for.
     """
 
     equilibrated: bool
@@ -131,7 +131,8 @@ class Entry:
 
     Attributes
     ----------
-    k_peak : k_p in σ_AA⁻¹, smoothed over the temperatures of the same potential and density.
+    k_peak : k_p in σ_AA⁻¹, smoothed over the temperatures of the same potential and density, of liquids and glasses
+        apart.
     relative_temperature : T/T_mct with T_mct of our own structure factors.
     """
 
@@ -204,8 +205,8 @@ class Library:
             return found["potential"], found["density"], found["temperature"], found["seed"]
 
         ordered = sorted(records, key=key)
-        peaks = _smooth_peaks(ordered)
-        return cls(tuple(Entry(record, judge(record), peak) for record, peak in zip(ordered, peaks, strict=True)))
+        verdicts = [judge(record) for record in ordered]
+        return cls(tuple(map(Entry, ordered, verdicts, _smooth_peaks(ordered, verdicts))))
 
     @property
     def usable(self) -> list[Entry]:
@@ -213,15 +214,22 @@ class Library:
         return [entry for entry in self.entries if entry.verdict.usable]
 
 
-def _smooth_peaks(records: list[Record]) -> list[float]:
-    """k_p of each record from a weighted parabola in ln T through those of its potential and density."""
+def _smooth_peaks(records: list[Record], verdicts: list[Verdict]) -> list[float]:
+    """k_p of each record from a weighted cubic in ln T through those of the liquids of its potential and density.
+
+    Glasses have a line of their own: their structure stays behind. What is neither shifts no other.
+    """
     measured = np.array([peak_of(record) for record in records])
-    groups = [(r.attributes["potential"], r.attributes["density"]) for r in records]
-    found = np.zeros(len(records))
+    x = np.log([record.attributes["mean_temperature"] for record in records])
+    groups = [(r.attributes["potential"], r.attributes["density"], v.glass) for r, v in zip(records, verdicts)]
+    found = measured[:, 0].copy()
     for group in set(groups):
         rows = np.array([row for row, other in enumerate(groups) if other == group])
-        x = np.log([records[row].attributes["temperature"] for row in rows])
-        degree = min(2, len(np.unique(x)) - 1)
-        fit = np.polyfit(x, measured[rows, 0], degree, w=1 / np.maximum(measured[rows, 1], 1e-4))
-        found[rows] = np.polyval(fit, x)
+        good = np.array([row for row in rows if verdicts[row].usable], int)
+        if not len(good):
+            continue
+        temperatures = len({records[row].attributes["temperature"] for row in good})
+        degree = min(1 if group[2] else 3, temperatures - 1)
+        fit = np.polyfit(x[good], measured[good, 0], degree, w=1 / np.maximum(measured[good, 1], 1e-4))
+        found[rows] = np.polyval(fit, np.clip(x[rows], x[good].min(), x[good].max()))
     return [float(value) for value in found]

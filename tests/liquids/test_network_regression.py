@@ -197,6 +197,31 @@ def test_factor_by_temperature():
     assert nowhere(1.0) == nowhere.everywhere == factor.everywhere
 
 
+def test_few_glasses_do_not_widen_the_bands_of_liquids():
+    """As where a network holds out a tenth of the states; a glass has the factor of the glasses."""
+    random = np.random.default_rng(9)
+    relative = np.array([0.3, 0.4, *np.geomspace(0.55, 5.0, 12)])
+    glass = relative < 0.5
+    scores = [np.abs(random.standard_normal(400)) * (50.0 if one else 1.0) for one in glass]
+    factor = bands.Factor.of(scores, np.log(relative), glass)
+    assert all(factor(np.log(x)) > 50 for x in (0.2, 0.4, 0.47))
+    assert all(1.6 < factor(np.log(x)) < 2.4 for x in (0.48, 0.55, 1.0, 9.0))
+    many = bands.Factor.of(scores[:2] + scores[2:] * 2, np.log([*relative, *relative[2:]]), [*glass, *glass[2:]])
+    assert many(np.log(0.4)) > 50 and all(1.6 < many(np.log(x)) < 2.2 for x in (0.48, 0.55, 1.0, 9.0))
+    assert "by temperature" in str(many)
+
+
+def test_some_of_the_glasses_are_held_out(samples):
+    """As well as some of the liquids, each a share; seeds of a state together."""
+    kept, away = models.held_out(samples, 0.1, 0)
+    glasses = {s.state.key for s in samples if s.glass}
+    liquids = {s.state.key for s in samples} - glasses
+    gone = {s.state.key for s in away}
+    assert not gone & {s.state.key for s in kept} and len(kept) + len(away) == len(samples)
+    assert len(gone & liquids) == (max(1, round(0.1 * len(liquids))) if len(liquids) >= 8 else 0)
+    assert len(gone & glasses) == (max(1, round(0.1 * len(glasses))) if len(glasses) >= 4 else 0)
+
+
 def test_factors_of_states_unlike_those_trained_on():
     """The widest of what applies; what is unknown does not count."""
     one, two, three = (bands.Factor(value, np.zeros(0), np.zeros(0)) for value in (1.0, 2.0, 3.0))
@@ -218,7 +243,9 @@ def test_band_of_draws():
     found = bands.band(draws, times, initial, 1.645)
     width = 1.645 * np.hypot(0.1, bands.FLOOR * 2)
     np.testing.assert_allclose(found.high - found.low, 2 * width, rtol=0.05)
-    assert np.all(bands.band(draws, times, initial / 2, 1e3).high <= 1 + 1e3 * bands.FLOOR)
+    wide = bands.band(draws, times, initial / 2, 1e3)  # whatever the factor: between 0 and F(0), up to noise
+    np.testing.assert_allclose(wide.high, 1 + bands.SLACK)
+    np.testing.assert_allclose(wide.low, -bands.SLACK)
     # one draw that falls by 0.3 an e-fold: its width is that of the shift in ln t
     falls = np.repeat((1.5 - 0.3 * np.log(times))[None, :, None], 2, axis=2)
     np.testing.assert_allclose(bands.raw_width(falls, times, 0 * initial), 0.3 * bands.SHIFT, rtol=1e-9)

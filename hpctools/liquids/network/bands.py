@@ -5,8 +5,8 @@ their standard deviation, of what a shift of ln t by 0.05 does to F, and of a fl
 wrong above all in the relaxation time. The factor z is the quantile of |error|/width over states left out (split and
 cross-conformal prediction: Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005; Lei et al., J. Am.
 Stat. Assoc. 113 (2018) 1094), and of these those that are nearest in T/T_mct: in warm liquids the errors are smaller
-than this width says, in glasses they are several times larger (local conformal prediction: Lei & Wasserman, J. R.
-Stat. Soc. B 76 (2014) 71). Points of a curve are not independent; each state counts the same, and coverage is reported
+than this width says (local conformal prediction: Lei & Wasserman, J. R. Stat. Soc. B 76 (2014) 71). Glasses, where they
+are several to many times larger, have a factor of their own, below all liquids. Points of a curve are not independent; each state counts the same, and coverage is reported
 by state. States colder than all that was trained on are no draw from the same states: their factor is that of colder
 ones left out, by how far beyond the edge they were; that of a density or mixture not trained on is the one of whole
 densities left out. These are no promises, but measured where they can be.
@@ -25,6 +25,7 @@ LEVEL = 0.9
 FLOOR = 0.005  # of F(0): the width never falls below that
 SHIFT = 0.05  # of ln t
 NEAREST = 20  # states that set a local factor
+SLACK = 0.05  # of F(0): a band never leaves 0 … F(0) by more
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +46,10 @@ def raw_width(draws: FloatArray, times: FloatArray, initial: FloatArray) -> Floa
 
 
 def band(draws: FloatArray, times: FloatArray, initial: FloatArray, z: float) -> Band:
-    """The band of draws (draws, n, 2); arguments as of `raw_width`. F lies between 0 and F(0)."""
+    """The band of draws (draws, n, 2); arguments as of `raw_width`. F lies between 0 and F(0), up to noise."""
     middle, width = np.median(draws, axis=0), z * raw_width(draws, times, initial)
-    top = initial * (1 + z * FLOOR)
-    return Band(middle, np.clip(middle - width, -z * FLOOR * initial, top), np.clip(middle + width, 0, top), initial)
+    slack = min(z * FLOOR, SLACK) * initial
+    return Band(middle, *(np.clip(edge, -slack, initial + slack) for edge in (middle - width, middle + width)), initial)
 
 
 def scores(predict: Callable[[Sample], tuple[FloatArray, FloatArray]], samples: Sequence[Sample]) -> list[FloatArray]:
@@ -74,15 +75,31 @@ class Factor:
         return cls(float("nan"), np.zeros(0), np.zeros(0))
 
     @classmethod
-    def of(cls, found: Sequence[FloatArray], x: Sequence[float]) -> Factor:
-        """From the scores of states at x; not local where x is known of fewer than `NEAREST`."""
+    def of(cls, found: Sequence[FloatArray], x: Sequence[float], glass: Sequence[bool] = ()) -> Factor:
+        """From the scores of states at x, some of which may be glasses.
+
+        That of the liquids is local where x is known of `NEAREST` of them; that of the glasses stands below the middle
+        between the two.
+        """
         if not found:
             return cls.unknown()
         place = np.asarray(x, float)
-        known = np.flatnonzero(np.isfinite(place))
-        at = np.unique(place[known]) if len(known) >= NEAREST else np.zeros(0)
-        near = [known[np.argsort(np.abs(place[known] - centre), kind="stable")[:NEAREST]] for centre in at]
-        return cls(quantile(found), at, np.array([quantile([found[i] for i in rows]) for rows in near]))
+        solid = np.array(glass, bool) if len(glass) else np.zeros(len(place), bool)
+        liquids = np.flatnonzero(np.isfinite(place) & ~solid)
+        glasses = np.flatnonzero(np.isfinite(place) & solid)
+        if len(liquids) < NEAREST and not len(glasses):
+            return cls(quantile(found), np.zeros(0), np.zeros(0))
+        at = np.unique(place[liquids]) if len(liquids) >= NEAREST else place[liquids][:1]
+        near = [liquids[np.argsort(np.abs(place[liquids] - centre), kind="stable")[:NEAREST]] for centre in at]
+        local = np.array([quantile([found[i] for i in rows]) for rows in near])
+        if len(glasses) and len(liquids):
+            edge = max(place[glasses].max(), 0.5 * (place[glasses].max() + place[liquids].min()))
+            above = np.nextafter(edge, np.inf)
+            inside = at > above
+            at, local = (np.concatenate([[edge, above], at[inside]]),
+                         np.concatenate([[quantile([found[i] for i in glasses]), np.interp(above, at, local)],
+                                         local[inside]]))
+        return cls(quantile(found), at, local)
 
     def __call__(self, x: float) -> float:
         """z of a state at x, that of all where x is not known; NaN: no states were left out."""

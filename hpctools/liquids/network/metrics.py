@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import curves
+from .bands import LEVEL
 from .samples import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A state and what was predicted for it.
+    """A state, with its nominal temperature, and what was predicted for it.
 
     truth, F, low, high (n, 2) at times (n,); initial (2,) the true F(0); tau (2,) true, NaN: not within the run;
     tau_predicted (2,) infinite where the prediction does not relax; relative: T/T_mct; z: factor of the band's width.
@@ -47,6 +48,18 @@ class Prediction:
         return float(np.mean((self.truth >= self.low) & (self.truth <= self.high)))
 
     @property
+    def width(self) -> float:
+        """Mean width of the band over F(0); NaN where there is none."""
+        return float(np.mean((self.high - self.low) / self.initial)) if np.isfinite(self.z) else float("nan")
+
+    @property
+    def interval_score(self) -> float:
+        """Mean interval score of the band over F(0), less is better: its width, and 2/(1 - level) times what lies
+        outside (Gneiting & Raftery, J. Am. Stat. Assoc. 102 (2007) 359, eq. 43); NaN where there is no band."""
+        outside = np.maximum(self.low - self.truth, 0) + np.maximum(self.truth - self.high, 0)
+        return self.width + float(np.mean(outside / self.initial)) * 2 / (1 - LEVEL)
+
+    @property
     def log_tau_error(self) -> FloatArray:
         """(2,) |Δ log₁₀ τ_α|; NaN where the truth does not relax; the least it can be where the prediction does not."""
         predicted = np.where(np.isfinite(self.tau_predicted), self.tau_predicted,
@@ -68,24 +81,28 @@ def of(found: Sequence[Prediction]) -> dict[str, float]:
     unit = np.concatenate([np.broadcast_to(one.initial, one.truth.shape) for one in found])
     f, g = truth / unit, F / unit
     tau = np.array([one.log_tau_error for one in found])
-    coverage: dict[tuple[str, float, float], list[float]] = {}  # by state: two seeds of one do not count twice
+    bands: dict[tuple[str, float, float], list[tuple[float, ...]]] = {}  # by state: two seeds do not count twice
     for one in found:
-        coverage.setdefault((one.potential, one.density, one.temperature), []).append(one.coverage)
+        row = (one.coverage, one.width, one.interval_score)
+        bands.setdefault((one.potential, one.density, one.temperature), []).append(row)
+    by_state = np.array([np.mean(rows, axis=0) for rows in bands.values()])
     with np.errstate(all="ignore"):
         return {
             "r2": r_squared(truth, F), "rmse": float(np.sqrt(np.mean((F - truth) ** 2))),
             "r2_A": r_squared(f[:, 0], g[:, 0]), "r2_B": r_squared(f[:, 1], g[:, 1]),
             "rmse_A": float(np.sqrt(np.mean((f - g)[:, 0] ** 2))),
             "rmse_B": float(np.sqrt(np.mean((f - g)[:, 1] ** 2))),
-            "log_tau_A": _mean(tau[:, 0]), "log_tau_B": _mean(tau[:, 1]), "states": float(len(coverage)),
-            "coverage": _mean(np.array([np.mean(parts) for parts in coverage.values()])),
+            "log_tau_A": _mean(tau[:, 0]), "log_tau_B": _mean(tau[:, 1]), "states": float(len(bands)),
+            "coverage": _mean(by_state[:, 0]), "width": _mean(by_state[:, 1]), "score": _mean(by_state[:, 2]),
         }  # fmt: skip
 
 
-NAMES = ("r2", "rmse", "r2_A", "r2_B", "rmse_A", "rmse_B", "log_tau_A", "log_tau_B", "coverage")
+NAMES = ("r2", "rmse", "r2_A", "r2_B", "rmse_A", "rmse_B", "log_tau_A", "log_tau_B", "coverage", "width",
+         "score")
 TITLES = {
     "r2": "R²", "rmse": "RMSE", "r2_A": "R² A", "r2_B": "R² B", "rmse_A": "RMSE A", "rmse_B": "RMSE B",
-    "log_tau_A": "Δlog τ A", "log_tau_B": "Δlog τ B", "coverage": "coverage", "states": "states",
+    "log_tau_A": "Δlog τ A", "log_tau_B": "Δlog τ B", "coverage": "coverage", "width": "width", "score": "interval score",
+    "states": "states",
 }  # fmt: skip
 
 

@@ -227,17 +227,21 @@ def _scores(model: Model, samples: Sequence[Sample]) -> dict[Key, FloatArray]:
 
 
 def _factor(found: dict[Key, FloatArray], samples: Sequence[Sample]) -> Factor:
-    """By ln T/T_mct."""
-    relative = {sample.state.key: sample.state.relative_temperature for sample in samples}
-    return Factor.of(list(found.values()), [float(np.log(relative[key])) for key in found])
+    """By ln T/T_mct, glasses apart."""
+    known = {sample.state.key: (float(np.log(sample.state.relative_temperature)), sample.glass) for sample in samples}
+    return Factor.of(list(found.values()), [known[key][0] for key in found], [known[key][1] for key in found])
 
 
 def held_out(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Samples to train a network with, and those of a share of the states; none where there are fewer than 8."""
-    keys = states(samples)
-    number = max(1, round(share * len(keys))) if share > 0 and len(keys) >= 8 else 0
-    order = np.random.default_rng([seed, 3]).permutation(len(keys))
-    away = {keys[i] for i in order[:number]}
+    """Samples to train a network with, and those of a share of the states, of liquids and of glasses.
+
+    None of fewer than 8 liquids, and none of fewer than 4 glasses; else at least one.
+    """
+    glasses = {sample.state.key for sample in samples if sample.glass}
+    rng, away = np.random.default_rng([seed, 3]), set[Key]()
+    for keys, least in (([key for key in states(samples) if key not in glasses], 8), (sorted(glasses), 4)):
+        number = max(1, round(share * len(keys))) if share > 0 and len(keys) >= least else 0
+        away |= {keys[i] for i in rng.permutation(len(keys))[:number]}
     return ([s for s in samples if s.state.key not in away], [s for s in samples if s.state.key in away])
 
 

@@ -37,8 +37,9 @@ class SampleError(ValueError):
 class State:
     """What is known of a state before its dynamics.
 
-    S (100, 3): S_AA, S_AB, S_BB on `PAPER_GRID`; density in σ_AA⁻³, temperature in ε_AA/k_B; theory: numbers of
-    mode-coupling theory (`theory.numbers`), None where they were not computed.
+    S (100, 3): S_AA, S_AB, S_BB on `PAPER_GRID`; density in σ_AA⁻³, temperature in ε_AA/k_B, of a record the mean of
+    its run; theory: numbers of mode-coupling theory (`theory.numbers`), None where they were not computed; nominal: the
+    temperature that the run was asked for, by which seeds belong together and splits are made, None: `temperature`.
     """
 
     potential: str
@@ -46,22 +47,23 @@ class State:
     temperature: float
     S: FloatArray
     theory: FloatArray | None = None
+    nominal: float | None = None
 
     @property
     def key(self) -> tuple[str, float, float]:
-        """What several seeds have in common."""
-        return self.potential, self.density, self.temperature
+        """What several seeds have in common: potential, density and nominal temperature."""
+        return self.potential, self.density, self.temperature if self.nominal is None else self.nominal
 
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.potential} ρ = {self.density:g}, T = {self.temperature:g}".strip()
+        return f"{self.potential} ρ = {self.density:g}, T = {self.key[2]:g}".strip()
 
     @property
     def relative_temperature(self) -> float:
-        """T/T_mct with T_mct of our own structure factors; NaN where none is known."""
+        """Nominal T/T_mct with T_mct of our own structure factors; NaN where none is known."""
         try:
-            return self.temperature / mct_temperature(self.potential, self.density)
+            return self.key[2] / mct_temperature(self.potential, self.density)
         except MixtureError:
             return math.nan
 
@@ -98,8 +100,9 @@ class Sample:
         later = record.times > 0
         S, _ = record.structure_on_grid(PAPER_GRID)
         tau, _ = record.relaxation_at(entry.k_peak)
-        return cls(State(entry.potential, entry.density, entry.temperature, S), entry.k_peak, record.times[later],
-                   f[later], error[later], at_peak[0, DIAGONAL], tau, entry.verdict.glass)
+        mean = float(record.attributes["mean_temperature"])
+        return cls(State(entry.potential, entry.density, mean, S, nominal=entry.temperature), entry.k_peak,
+                   record.times[later], f[later], error[later], at_peak[0, DIAGONAL], tau, entry.verdict.glass)
 
 
 def usable(library: Library) -> list[Sample]:
@@ -146,7 +149,7 @@ def fingerprint(samples: Sequence[Sample]) -> str:
     for sample in samples:
         for array in (sample.state.S, sample.times, sample.F):
             digest.update(np.ascontiguousarray(array, float).tobytes())
-        digest.update(repr(sample.state.key).encode())
+        digest.update(repr((sample.state.key, sample.state.temperature)).encode())
     return digest.hexdigest()[:16]
 
 

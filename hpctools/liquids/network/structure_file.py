@@ -84,7 +84,7 @@ def _hdf5(path: Path) -> Structure:
         raise StructureError(f"{path}: is an incomplete record ({error}); copy or make it again") from error
     found = record.attributes
     return Structure(record.structure_on_grid(PAPER_GRID)[0], found.get("potential", ""), found.get("density"),
-                     found.get("temperature"))
+                     found.get("mean_temperature"))
 
 
 def _columns(path: Path, file: Any) -> dict[str, FloatArray]:

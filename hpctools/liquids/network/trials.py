@@ -41,7 +41,7 @@ from .samples import (
 from .settings import NETWORKS, Plan, TrainJob, check_folder, parsed
 
 MARK = "trials.json"
-FORMAT = 3  # raised where a model or its band changes: trials of several versions are not compared
+FORMAT = 4  # raised where a model or its band changes: trials of several versions are not compared
 KIND = "liquid trial"
 LABELS = {
     "nearest": "nearest state", "gp/zeroed": "interpolation in T, ρ, potential", "ridge": "ridge", "gp": "PCA + GP",
@@ -187,7 +187,7 @@ def judged(trained: models.Trained, sample: Sample) -> Prediction:
     found = trained.band(sample.state, sample.times)
     fine = trained.band(sample.state, _FINE)
     state = sample.state
-    return Prediction(state.potential, state.density, state.temperature, state.relative_temperature, sample.glass,
+    return Prediction(*state.key, state.relative_temperature, sample.glass,
                       sample.times, sample.F, found.F, found.low, found.high, sample.initial, sample.tau,
                       metrics.relaxation(_FINE, fine.F, fine.initial), trained.z(state))
 
