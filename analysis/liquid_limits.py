@@ -99,7 +99,10 @@ def draw(words: str, model: str, found: Sequence[Prediction], covered: tuple[flo
     error, parts, records = shares(found)
     if records:
         bars = [np.sign(part) * error * np.sqrt(abs(part)) for part in parts]
-        axes[2].bar([*PARTS, "between\nseeds"], [*bars, np.nan_to_num(floor(found))], color=["C0", "C1", "C2", "0.6"])
+        least = floor(found)
+        axes[2].bar([*PARTS, "between\nseeds"], [*bars, least], color=["C0", "C1", "C2", "0.6"])
+        if np.isnan(least):
+            axes[2].text(len(PARTS), 0, "unknown", rotation=90, ha="center", va="bottom", color="0.4")
     axes[2].set_ylabel("root mean square error of $F$")
     axes[2].set_title(f"{records} records", fontsize=8)
     figure.suptitle(f"{words}\n{title(model)}; {words_of(found)}", fontsize=8)

@@ -204,3 +204,20 @@ def test_what_limits_a_prediction(judgement):
     assert np.isnan(liquid_limits.floor([exact, exact]))  # the same record of two repeats
     glass = prediction(0.3, **GLASS)
     assert liquid_limits.shares([glass])[2] == 0 and "no record" in liquid_limits.words_of([glass])
+
+
+def test_an_unknown_floor_has_no_bar(tmp_path, monkeypatch):
+    """Without a second seed the figure says that the noise is unknown; with one there is a bar of its height."""
+    from dataclasses import replace
+
+    import figures
+    import liquid_limits
+
+    drawn = []
+    monkeypatch.setattr(figures, "save", lambda figure, out: drawn.append(figure.axes[2]))
+    one = prediction(0.6, shift=1.3)
+    for found in ([one], [one, replace(one, truth=one.truth + 0.02 * np.sin(one.times)[:, None])]):
+        liquid_limits.draw("words", "ridge", found, (0.8, 1.0), tmp_path / "limits.png")
+    unknown, known = drawn
+    assert np.isnan(unknown.patches[-1].get_height()) and [text.get_text() for text in unknown.texts] == ["unknown"]
+    assert known.patches[-1].get_height() == pytest.approx(liquid_limits.floor(found)) and not known.texts
