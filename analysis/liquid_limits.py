@@ -101,6 +101,7 @@ def draw(words: str, model: str, found: Sequence[Prediction], covered: tuple[flo
         bars = [np.sign(part) * error * np.sqrt(abs(part)) for part in parts]
         least = floor(found)
         axes[2].bar([*PARTS, "between\nseeds"], [*bars, least], color=["C0", "C1", "C2", "0.6"])
+        axes[2].set_xlim(-0.6, len(PARTS) + 0.6)
         if np.isnan(least):
             axes[2].text(len(PARTS), 0, "unknown", rotation=90, ha="center", va="bottom", color="0.4")
     axes[2].set_ylabel("root mean square error of $F$")

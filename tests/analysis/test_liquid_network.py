@@ -220,4 +220,5 @@ def test_an_unknown_floor_has_no_bar(tmp_path, monkeypatch):
         liquid_limits.draw("words", "ridge", found, (0.8, 1.0), tmp_path / "limits.png")
     unknown, known = drawn
     assert np.isnan(unknown.patches[-1].get_height()) and [text.get_text() for text in unknown.texts] == ["unknown"]
+    assert unknown.get_xlim()[0] < unknown.texts[0].get_position()[0] < unknown.get_xlim()[1]
     assert known.patches[-1].get_height() == pytest.approx(liquid_limits.floor(found)) and not known.texts
