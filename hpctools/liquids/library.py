@@ -48,7 +48,8 @@ class Verdict:
     reasons : what was found, in words.
     remarks : what should be known and bars no use, in words with its numbers: drift of the total energy in NVE, mean
         temperature off the label, halves of the run that differ in U or P. T is the measured mean wherever it enters
-        (the label tells which runs are of one state), and the drift moves it by less than what the errors of S(k) and F_s stand for.
+        (the label tells which runs are of one state), and the drift moves it by less than what the errors of S(k) and
+        F_s stand for.
     """
 
     equilibrated: bool

@@ -5,11 +5,12 @@ their standard deviation, of what a shift of ln t by 0.05 does to F, and of a fl
 wrong above all in the relaxation time. The factor z is the quantile of |error|/width over states left out (split and
 cross-conformal prediction: Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005; Lei et al., J. Am.
 Stat. Assoc. 113 (2018) 1094), and of these those that are nearest in T/T_mct: in warm liquids the errors are smaller
-than this width says (local conformal prediction: Lei & Wasserman, J. R. Stat. Soc. B 76 (2014) 71). Glasses, where they
-are several to many times larger, have a factor of their own, below all liquids. Points of a curve are not independent; each state counts the same, and coverage is reported
-by state. States colder than all that was trained on are no draw from the same states: their factor is that of colder
-ones left out, by how far beyond the edge they were; that of a density or mixture not trained on is the one of whole
-densities left out. These are no promises, but measured where they can be.
+than this width says (local conformal prediction: Lei & Wasserman, J. R. Stat. Soc. B 76 (2014) 71). Glasses, where
+they are several to many times larger, have a factor of their own, below all liquids. Points of a curve are not
+independent; each state counts the same, and coverage is reported by state. States colder than all that was trained on
+are no draw from the same states: their factor is that of colder ones left out, by how far beyond the edge they were;
+that of a density or mixture not trained on is the one of whole densities left out. These are no promises, but measured
+where they can be.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def band(draws: FloatArray, times: FloatArray, initial: FloatArray, z: float) ->
     """The band of draws (draws, n, 2); arguments as of `raw_width`. F lies between 0 and F(0), up to noise."""
     middle, width = np.median(draws, axis=0), z * raw_width(draws, times, initial)
     slack = min(z * FLOOR, SLACK) * initial
-    return Band(middle, *(np.clip(edge, -slack, initial + slack) for edge in (middle - width, middle + width)), initial)
+    low, high = (np.clip(edge, -slack, initial + slack) for edge in (middle - width, middle + width))
+    return Band(middle, low, high, initial)
 
 
 def scores(predict: Callable[[Sample], tuple[FloatArray, FloatArray]], samples: Sequence[Sample]) -> list[FloatArray]:
@@ -91,14 +93,12 @@ class Factor:
             return cls(quantile(found), np.zeros(0), np.zeros(0))
         at = np.unique(place[liquids]) if len(liquids) >= NEAREST else place[liquids][:1]
         near = [liquids[np.argsort(np.abs(place[liquids] - centre), kind="stable")[:NEAREST]] for centre in at]
-        local = np.array([quantile([found[i] for i in rows]) for rows in near])
+        local = np.array([quantile([found[int(i)] for i in rows]) for rows in near])
         if len(glasses) and len(liquids):
             edge = max(place[glasses].max(), 0.5 * (place[glasses].max() + place[liquids].min()))
-            above = np.nextafter(edge, np.inf)
-            inside = at > above
-            at, local = (np.concatenate([[edge, above], at[inside]]),
-                         np.concatenate([[quantile([found[i] for i in glasses]), np.interp(above, at, local)],
-                                         local[inside]]))
+            above, theirs = np.nextafter(edge, np.inf), quantile([found[int(i)] for i in glasses])
+            inside, ends = at > above, [theirs, float(np.interp(above, at, local))]
+            at, local = np.concatenate([[edge, above], at[inside]]), np.concatenate([ends, local[inside]])
         return cls(quantile(found), at, local)
 
     def __call__(self, x: float) -> float:

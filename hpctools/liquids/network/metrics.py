@@ -101,8 +101,8 @@ NAMES = ("r2", "rmse", "r2_A", "r2_B", "rmse_A", "rmse_B", "log_tau_A", "log_tau
          "score")
 TITLES = {
     "r2": "R²", "rmse": "RMSE", "r2_A": "R² A", "r2_B": "R² B", "rmse_A": "RMSE A", "rmse_B": "RMSE B",
-    "log_tau_A": "Δlog τ A", "log_tau_B": "Δlog τ B", "coverage": "coverage", "width": "width", "score": "interval score",
-    "states": "states",
+    "log_tau_A": "Δlog τ A", "log_tau_B": "Δlog τ B", "coverage": "coverage", "width": "width",
+    "score": "interval score", "states": "states",
 }  # fmt: skip
 
 
