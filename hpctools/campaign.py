@@ -33,6 +33,7 @@ T = TypeVar("T")
 DONE, RUNNING, STARTED, WAITING, FAILED = "done", "running", "started", "waiting", "failed"
 ERROR_FILE = "error.txt"
 _ENOUGH_FAILURES = 5  # one after the other, after which all others would probably fail too
+_LOOK_SECONDS = 0.5  # after which whoever only looked at a task's state has let go of its lock
 
 
 class CampaignError(Exception):
@@ -146,8 +147,9 @@ class Campaign:
         if not work.is_dir():
             return Row(task, WAITING, 0.0)
         with locked(work) as holder:
-            share, fault = self._share(task)
-            return Row(task, RUNNING, share, holder) if holder else Row(task, STARTED, share, fault)
+            pass  # a runner that comes by meanwhile takes the task for another's
+        share, fault = self._share(task)
+        return Row(task, RUNNING, share, holder) if holder else Row(task, STARTED, share, fault)
 
     def _share(self, task: Task) -> tuple[float, str]:
         """The share of a task that is done; and what is wrong with its folder, where it cannot be read."""
@@ -162,7 +164,8 @@ class Campaign:
             finished: Callable[[Task, Path], None] = lambda task, product: None) -> int:
         """Take tasks until none is left or this rank is asked to stop; returns the exit code.
 
-        Each rank takes tasks of its own; ranks do not wait for each other. A task that fails leaves its
+        Each rank takes tasks of its own; ranks do not wait for each other. Tasks that were locked are looked at once
+        more at the end: their runner may have died, or it only looked at their state. A task that fails leaves its
         error in its working folder and is not tried again before `retry`; the others go on, unless several
         fail one after the other.
 
@@ -179,7 +182,8 @@ class Campaign:
                     (self.work(task) / ERROR_FILE).unlink(missing_ok=True)
             world.barrier()
         failed = in_a_row = 0
-        for task in self.tasks:
+        held: list[Task] = []
+        for task in self._in_turn(held):
             if in_a_row == _ENOUGH_FAILURES:
                 print(f"the last {in_a_row} tasks all failed: the others are not tried; mend the cause and run again "
                       "with the failed ones (--retry)", file=sys.stderr, flush=True)
@@ -193,6 +197,8 @@ class Campaign:
                 failed += 1
                 continue
             with locked(work) as holder:
+                if holder:
+                    held.append(task)
                 if holder or self.product(task).exists():
                     continue
                 try:
@@ -212,6 +218,13 @@ class Campaign:
                     shutil.rmtree(work)
             finished(task, self.product(task))
         return ERROR if failed else COMPLETE
+
+    def _in_turn(self, held: list[Task]) -> Iterator[Task]:
+        """All tasks, then once more those that were put into `held` meanwhile."""
+        yield from self.tasks
+        if held:
+            time.sleep(_LOOK_SECONDS)
+        yield from tuple(held)
 
     def pace(self) -> float:
         """Median ratio of the seconds that finished tasks took to their estimates; 1 where none says what it took."""

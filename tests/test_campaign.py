@@ -151,6 +151,39 @@ def test_a_killed_runner_frees_its_task(tmp_path, stop):
     assert states(campaign) == [DONE]
 
 
+def test_a_task_that_was_locked_is_looked_at_again(tmp_path, stop):
+    """Its runner dies while this one is at the next task."""
+    def let_go(folder: Path, product: Path, stop: Stop) -> None:
+        lock.__exit__(None, None, None)
+        product.write_text("x")
+
+    campaign = Campaign(tmp_path, [Task("a", 1.0, write), Task("b", 1.0, let_go)])
+    lock = locked(campaign.work(campaign.tasks[0]))
+    assert lock.__enter__() == ""
+    assert campaign.run(World(), stop) == COMPLETE
+    assert states(campaign) == [DONE, DONE]
+
+
+def test_the_second_look_waits_for_whoever_only_looks(tmp_path, stop, monkeypatch):
+    campaign = Campaign(tmp_path, [Task("a", 1.0, write)])
+    lock = locked(campaign.work(campaign.tasks[0]))
+    assert lock.__enter__() == ""
+    monkeypatch.setattr(time, "sleep", lambda seconds: lock.__exit__(None, None, None))
+    assert campaign.run(World(), stop) == COMPLETE
+    assert states(campaign) == [DONE]
+
+
+def test_no_lock_is_held_while_the_state_is_read(tmp_path):
+    def progress(folder: Path) -> float:
+        with locked(folder) as holder:
+            assert holder == ""
+        return 0.5
+
+    campaign = Campaign(tmp_path, [Task("a", 1.0, write, progress)])
+    campaign.work(campaign.tasks[0]).mkdir(parents=True)
+    assert states(campaign) == [STARTED]
+
+
 def test_names_must_differ(tmp_path):
     with pytest.raises(CampaignError, match="t0"):
         Campaign(tmp_path, tasks(1, write) + tasks(1, partial(write)))
