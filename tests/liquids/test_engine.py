@@ -1,6 +1,7 @@
 """Engines: energies against the closed form, conserved quantities, thermostat, restart. Every engine that is there."""
 
 import importlib.util
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,6 +51,18 @@ def engine(module, state):
     made.run(500)
     yield made
     made.close()
+
+
+@pytest.mark.parametrize("built_with_mpi", [False, True])
+def test_a_rank_simulates_alone_in_hoomd(built_with_mpi):
+    """Which communicator HOOMD-blue is given; a build with MPI is not needed for that."""
+    from mpi4py import MPI
+
+    from hpctools.liquids.engines import hoomd_engine
+
+    hoomd = SimpleNamespace(version=SimpleNamespace(mpi_enabled=built_with_mpi),
+                            communicator=SimpleNamespace(Communicator=lambda mpi_comm: mpi_comm))
+    assert hoomd_engine.communicator(hoomd) == (MPI.COMM_SELF if built_with_mpi else None)
 
 
 def test_potential_energy_is_the_closed_form(engine, state):

@@ -31,6 +31,20 @@ def version() -> str:
     return str(hoomd.version.version)
 
 
+def communicator(hoomd: Any) -> Any:
+    """This rank alone where HOOMD-blue is built with MPI, else None.
+
+    Its default is one simulation over all ranks, which here hold different states. Its own partitions
+    (ranks_per_partition) are made by all ranks together, which do not begin states together. Untested with MPI: the
+    builds at hand were without.
+    """
+    if not hoomd.version.mpi_enabled:
+        return None
+    from mpi4py import MPI
+
+    return hoomd.communicator.Communicator(mpi_comm=MPI.COMM_SELF)
+
+
 class Engine:
     """See `engines.Engine`. Restart files hold positions and velocities in double precision, unlike GSD."""
 
@@ -44,7 +58,7 @@ class Engine:
         self._hoomd = hoomd
         self._mixture = mixture
         self._dt = dt
-        device = hoomd.device.auto_select(notice_level=0)
+        device = hoomd.device.auto_select(communicator(hoomd), notice_level=0)
         self._simulation: Any = hoomd.Simulation(device=device, seed=0)
         made = hoomd.Snapshot(device.communicator)
         made.configuration.box = [box_length] * 3 + [0, 0, 0]
