@@ -111,3 +111,11 @@ def samples(record_folder):
     from hpctools.liquids.network.samples import usable
 
     return usable(Library.load(record_folder))
+
+
+@pytest.fixture(scope="session")
+def shipped_samples():
+    """The usable records of the shipped library."""
+    from hpctools.liquids.network.samples import load
+
+    return load([])

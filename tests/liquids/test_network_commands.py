@@ -143,6 +143,18 @@ def test_broken_hdf5_gets_one_line(network, table, record_folder, tmp_path, caps
         fails(capsys, 1, network, path, str(path), words, "expected")
 
 
+def test_shapes_of_hdf5(network, table, tmp_path, capsys):
+    def written(shape, **other):
+        with h5py.File(tmp_path / "S.h5", "w") as file:
+            for name, column in table.items():
+                file[name] = np.resize(column, other.get(name, shape))
+        return tmp_path / "S.h5"
+
+    fails(capsys, 1, network, written((100, 1)), "k has the shape (100, 1); expected (100,)")
+    fails(capsys, 1, network, written((100,), S_BB=(50, 2)), "S_BB has the shape (50, 2); expected (100,)")
+    fails(capsys, 1, network, written((100,), S_AB=(90,)), "S_AB has 90 values, k 100; expected 100 each")
+
+
 def test_a_file_of_a_spreadsheet(network, table, tmp_path):
     """It begins with a byte-order mark."""
     path = write_csv(tmp_path / "S.csv", table)
@@ -163,9 +175,6 @@ def test_numbers_that_make_no_sense(network, table, record_folder, tmp_path, cap
         text = capsys.readouterr().err
         assert expected in text and text.count("\n") == 1, text
     assert not list(tmp_path.glob("a*"))
-    again = ["predict", "--structure", path, "--network", network, "--temperature", "1", "--density", "1.2"]
-    assert main(again) == 2
-    assert "give --potential" in capsys.readouterr().err
     np.savez(tmp_path / "model.npz", x=1)
     fails(capsys, 1, str(tmp_path / "model.npz"), path, "model.npz")
 
@@ -189,12 +198,12 @@ def test_options_that_contradict_a_record(network, record_folder, tmp_path, caps
     assert "T/T_mct 0.34 is outside the trained range" in found
 
 
-def test_a_structure_of_another_place_is_noticed():
+def test_a_structure_of_another_place_is_noticed(shipped_samples):
     """Like that of some state, but not of those around it; the shipped library."""
     from hpctools.liquids.network import models, samples
     from hpctools.liquids.network.bands import Factor, Factors
 
-    known = samples.load([])
+    known = shipped_samples
     factors = Factors(*[Factor.unknown()] * 3)
     trained = models.Trained(regression.Ridge("structure"), factors, models.trained_range(known))
     assert all(trained.warnings(sample.state) == [] for sample in known)

@@ -37,7 +37,7 @@ never made again. Figures: analysis/liquid_accuracy.py, liquid_temperature_trans
 
 PREDICT = """Predict F_s(k_p,t) of both species of an 80 : 20 mixture from its partial structure factors.
 
-    python -m hpctools.liquids predict --structure S.csv --potential LJ --temperature 0.8 --density 1.2
+    python -m hpctools.liquids predict --structure S.csv --temperature 0.8 --density 1.2
     python -m hpctools.liquids predict --structure record.h5            a record of this package knows its state
     python -m hpctools.liquids predict --structure S.h5 --potential WCA --temperature 2 --density 1.4 \\
         --network runs/gp/liquid.npz --out prediction
@@ -45,6 +45,8 @@ PREDICT = """Predict F_s(k_p,t) of both species of an 80 : 20 mixture from its p
 S.csv has columns k, S_AA, S_AB, S_BB, or S.h5 data sets of these names, at k = (i + 1/2) 0.4/σ_AA, i = 0 … 99, with
 S_ab = <ρ_a(k) ρ_b(-k)>/N. Written: OUT.csv (t in τ_LJ, F and its 90 % band; F(0) = S_aa(k_p)), OUT.json (τ_α, warnings,
 where the model comes from) and OUT.png. Outside what the model was trained on it warns, in the files too.
+Where the potential is neither given nor told by a record, it is the one whose S(k) is nearer; it warns where LJ and WCA
+hardly differ, as at ρ = 1.6 and more, and where S(k) clearly contradicts the potential that is given.
 """
 
 
@@ -108,7 +110,7 @@ def predict_command(arguments: list[str]) -> int:
     parser.add_argument("--structure", required=True, metavar="FILE", help="partial structure factors: CSV or HDF5")
     parser.add_argument("--temperature", type=float, help="[ε_AA/k_B]; that of a record if left out")
     parser.add_argument("--density", type=float, help="[1/σ_AA³]; that of a record if left out")
-    parser.add_argument("--potential", choices=("LJ", "WCA"), help="that of a record if left out")
+    parser.add_argument("--potential", choices=("LJ", "WCA"), help="that of a record, or by S(k), if left out")
     parser.add_argument("--network", default="", metavar="FILE", help="model of `train` (default: the shipped one)")
     parser.add_argument("--t-max", type=float, help="last time [τ_LJ] (default: the longest that was trained on)")
     parser.add_argument("--out", default="prediction", help="name of the results without suffix (default prediction)")
@@ -119,7 +121,7 @@ def predict_command(arguments: list[str]) -> int:
     from .settings import check_folder
 
     found = structure_file.read(given.structure)
-    known, remarks = {}, []
+    known, warnings = {}, []
     for name, unit, least, most in (("temperature", "ε_AA/k_B", 1e-3, 1e3), ("density", "1/σ_AA³", 1e-2, 1e1)):
         value, own = getattr(given, name), getattr(found, name)
         if value is None and own is None:
@@ -128,17 +130,14 @@ def predict_command(arguments: list[str]) -> int:
         if not least <= known[name] <= most:
             raise config.ConfigError(f"--{name} {known[name]:g}; expected {least:g} … {most:g} {unit}")
         if None not in (value, own) and abs(value / own - 1) > 1e-6:
-            remarks.append(f"--{name} {value:g} contradicts {given.structure}, a record at {name} {own:g}")
+            warnings.append(f"--{name} {value:g} contradicts {given.structure}, a record at {name} {own:g}")
     trained = prediction.load(given.network)
     potential = given.potential or found.potential
-    if not potential and trained.model.kind != "structure":
-        raise config.ConfigError(f"{given.structure} does not tell its potential, which the model is shown: give "
-                                 "--potential LJ or --potential WCA")
     if found.potential and potential != found.potential:
-        remarks.append(f"--potential {potential} contradicts {given.structure}, a record of {found.potential}")
+        warnings.append(f"--potential {potential} contradicts {given.structure}, a record of {found.potential}")
     check_folder(Path(given.out).parent, "--out")
     state = State(potential, known["density"], known["temperature"], found.S)
-    answer = prediction.predict(trained, state, given.t_max, remarks)
+    answer = prediction.predict(trained, state, given.t_max, warnings)
     print(prediction.text(answer))
     table, described = prediction.write(answer, given.out, sys.argv)
     print(f"results: {table}, {described}")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from hpctools.config import ConfigError
 from hpctools.provenance import provenance
 from hpctools.world import World
 
-from . import curves, models, theory
+from . import curves, models, potential, theory
 from .bands import LEVEL, Band
 from .samples import FloatArray, SampleError, State
 
@@ -25,7 +26,10 @@ FIRST, LAST = 0.01, 1e12  # τ_LJ
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A prediction. times (n,) and tau, tau_low, tau_high (2,) in τ_LJ: infinite after the times, 0 before; band."""
+    """A prediction. times (n,) and tau, tau_low, tau_high (2,) in τ_LJ: infinite after the times, 0 before; band.
+
+    remarks: what was taken for granted; warnings: what speaks against the answer.
+    """
 
     state: State
     k_peak: float
@@ -34,6 +38,7 @@ class Answer:
     tau: FloatArray
     tau_low: FloatArray
     tau_high: FloatArray
+    remarks: tuple[str, ...]
     warnings: tuple[str, ...]
     trained: models.Trained
 
@@ -47,21 +52,26 @@ def load(path: str) -> models.Trained:
 
 
 def predict(trained: models.Trained, state: State, t_max: float | None = None,
-            remarks: Sequence[str] = ()) -> Answer:
+            warnings: Sequence[str] = ()) -> Answer:
     """F_s(k_p,t) of a state from 0.01 τ_LJ to t_max (the longest time trained on), with a 90 % band.
 
-    remarks: further warnings. Raises SampleError for a t_max outside 0.01 … 10¹².
+    A potential that is not given ("") is found from S(k), see `potential`. warnings: further ones. Raises SampleError
+    for a t_max outside 0.01 … 10¹², config.ConfigError where the potential is needed and cannot be found.
     """
     first, last = FIRST, trained.config["range"]["time"][1] if t_max is None else t_max
     if not first < last <= LAST:
         raise SampleError(f"times up to {last:g} τ_LJ; expected more than {first:g}, at most {LAST:g}")
+    state, remarks, doubts = potential.settled(trained.config, state)
+    if not state.potential and trained.model.kind != "structure":
+        raise ConfigError("the potential is not known, and the model was trained on LJ and WCA at different densities "
+                          "or temperatures, so that S(k) does not tell it: give --potential LJ or --potential WCA")
     if trained.model.kind == "mct":
         from dataclasses import replace
 
         state = replace(state, theory=theory.numbers(state))
     times = np.geomspace(first, last, int(np.ceil(POINTS_A_DECADE * np.log10(last / first))) + 1)
     found = trained.band(state, times)
-    warnings = [*remarks, *trained.warnings(state)]
+    warnings = [*warnings, *doubts, *trained.warnings(state)]
     if last > 1.001 * (known := trained.config["range"]["time"][1]):
         warnings.append(f"times up to {last:g} τ_LJ, trained up to {known:g}")
     if not np.isfinite(trained.z(state)):
@@ -69,7 +79,8 @@ def predict(trained: models.Trained, state: State, t_max: float | None = None,
     fine = np.geomspace(first, last, 2000)
     edges = trained.band(state, fine)
     tau, low, high = (curves.relaxation_time(fine, F / edges.initial) for F in (edges.F, edges.low, edges.high))
-    return Answer(state, theory.peak(state), times, found, tau, low, high, tuple(warnings), trained)
+    return Answer(state, theory.peak(state), times, found, tau, low, high, tuple(remarks), tuple(warnings),
+                  trained)
 
 
 def text(answer: Answer) -> str:
@@ -81,6 +92,7 @@ def text(answer: Answer) -> str:
         value, low, high = (_words(row[a], answer) for row in (answer.tau, answer.tau_low, answer.tau_high))
         band = f" ({low} … {high} with {100 * LEVEL:g} %)" if np.isfinite(trained.z(answer.state)) else ""
         lines.append(f"τ_α {species}    {value} τ_LJ{band}")
+    lines += [f"remark   {one}" for one in answer.remarks]
     return "\n".join(lines + [f"warning: {one}" for one in answer.warnings])
 
 
@@ -92,7 +104,7 @@ def _words(tau: float, answer: Answer) -> str:
 
 
 def write(answer: Answer, out: str, arguments: Sequence[str]) -> tuple[Path, Path]:
-    """OUT.csv with the curves and OUT.json with τ_α (null outside the times), warnings and provenance.
+    """OUT.csv with the curves and OUT.json with τ_α (null outside the times), remarks, warnings and provenance.
 
     Each appears when it is whole."""
     rows = [("t", "F_A", "F_A_low", "F_A_high", "F_B", "F_B_low", "F_B_high")]
@@ -118,7 +130,7 @@ def write(answer: Answer, out: str, arguments: Sequence[str]) -> tuple[Path, Pat
         "tau_outside_the_times": {
             f"{species}.{name}": _words(row[a], answer) for a, species in enumerate("AB")
             for name, row in zip(("value", "low", "high"), ends) if not 0 < row[a] < np.inf},
-        "warnings": list(answer.warnings),
+        "remarks": list(answer.remarks), "warnings": list(answer.warnings),
         "model": {key: config[key] for key in ("model", "inputs", "states", "records", "range", "learned_from")},
         "model_provenance": config.get("provenance", {}),
         "provenance": {k: v for k, v in provenance("liquid prediction", arguments, _Settings(), World()).items()
@@ -155,7 +167,7 @@ def figure(answer: Answer, path: str) -> str:
              ylabel=r"$F_s(k_p,t)/F_s(k_p,0)$", title=answer.state.name)
     axes.legend(frameon=False)
     if answer.warnings:
-        axes.text(0.02, 0.02, "outside the trained range, see the warnings", transform=axes.transAxes, fontsize=7,
+        axes.text(0.02, 0.02, "see the warnings", transform=axes.transAxes, fontsize=7,
                   color="C3")
     shown.savefig(path, dpi=160)
     plt.close(shown)

@@ -101,8 +101,11 @@ def _columns(path: Path, file: Any) -> dict[str, FloatArray]:
             raise StructureError(f"{path}: {name} holds {file[name].dtype}, no real numbers; expected 100 of them, as "
                                  "floating-point data") from error
     for name, column in table.items():
-        if column.shape != table["k"].shape or column.ndim != 1:
-            raise StructureError(f"{path}: {name} has the shape {column.shape}, k {table['k'].shape}; expected (100,)")
+        if column.ndim != 1:
+            raise StructureError(f"{path}: {name} has the shape {column.shape}; expected ({len(PAPER_GRID)},)")
+        if len(column) != len(table["k"]):
+            raise StructureError(f"{path}: {name} has {len(column)} values, k {len(table['k'])}; expected "
+                                 f"{len(PAPER_GRID)} each")
     return table
 
 

@@ -1,0 +1,102 @@
+"""Which potential a measured S(k) belongs to: LJ or WCA, by the structures that a model was trained on.
+
+S(k) of the state is compared with that of each trained potential, at the trained density nearest to the state's,
+interpolated linearly in ln T. At high T and ρ the two hardly differ. Of 128 shipped records, each compared without its
+own state, none contradicts its potential; 48 contradict the other one, among them 46 of the 52 liquids at ρ = 1.2 and
+1.4 below T = 3. The nearer potential is the right one of 109, and of all 48 that are clear. Measured by
+`python -m pytest -s tests/liquids/test_network_potential.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .samples import FloatArray, State
+
+POTENTIALS = ("WCA", "LJ")
+"""By the last number of the points of `models.trained_range`."""
+CLEARLY = 2.0  # ratio of the two distances
+NOISE = 0.002  # root mean square of S over seeds of one state: 0.0014 … 0.0046, median 0.0022
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Root mean square differences of S(k) from that of each trained potential, and where they were taken.
+
+    distances: by potential, empty where the potentials were trained on at no common density and temperature;
+    temperature: that of the state, or the end of the common range that is next to it.
+    """
+
+    distances: dict[str, float]
+    density: float = np.nan
+    temperature: float = np.nan
+
+    @property
+    def nearest(self) -> str:
+        """The potential of the smallest distance; "" where there is none."""
+        return min(self.distances, key=self.distances.__getitem__, default="")
+
+    def contradicts(self, potential: str) -> bool:
+        """Is S(k) clearly nearer to that of another potential?"""
+        own, least = self.distances.get(potential, 0.0), self.distances.get(self.nearest, 0.0)
+        return own > CLEARLY * least and own > least + NOISE
+
+    @property
+    def is_clear(self) -> bool:
+        """Does S(k) contradict all potentials but the nearest?"""
+        others = [name for name in self.distances if name != self.nearest]
+        return bool(others) and all(self.contradicts(name) for name in others)
+
+    @property
+    def words(self) -> str:
+        """The distances for people."""
+        distances = " and ".join(f"{value:.4f} from that of {name}"
+                                 for name, value in sorted(self.distances.items(), key=lambda item: item[1]))
+        return f"which is off by {distances} at density {self.density:.4g}, temperature {self.temperature:.4g}"
+
+
+def compare(config: dict[str, Any], state: State) -> Comparison:
+    """A state's S(k) with the trained ones. config: of `models.Trained`, points (n, 3) and structures (n, 100, 3)."""
+    points, structures = config["points"], config["structures"]
+    trained = {POTENTIALS[int(flag)]: points[:, 2] == flag for flag in np.unique(points[:, 2])}
+    common = set.intersection(*(set(points[rows, 1]) for rows in trained.values()))
+    if not common:
+        return Comparison({})
+    density = min(common, key=lambda x: abs(x - np.log(state.density)))
+    groups = {name: rows & (points[:, 1] == density) for name, rows in trained.items()}
+    # beyond the range of one potential alone its S(k) would be that of another temperature, and so the farther one
+    low = max(points[rows, 0].min() for rows in groups.values())
+    high = min(points[rows, 0].max() for rows in groups.values())
+    if low > high:
+        return Comparison({})
+    temperature = float(np.clip(np.log(state.temperature), low, high))
+    distances = {name: float(np.sqrt(np.mean((state.S - _at(points[rows, 0], structures[rows], temperature)) ** 2)))
+                 for name, rows in groups.items()}
+    return Comparison(distances, float(np.exp(density)), float(np.exp(temperature)))
+
+
+def settled(config: dict[str, Any], state: State) -> tuple[State, list[str], list[str]]:
+    """The state with its potential, found from S(k) where it has none; remarks and warnings on it, as sentences.
+
+    The potential stays empty where there is nothing to compare with.
+    """
+    compared = compare(config, state)
+    if state.potential:
+        contradiction = f"the potential {state.potential} contradicts S(k), {compared.words}"
+        return state, [], [contradiction] if compared.contradicts(state.potential) else []
+    found = f"the potential is taken as {compared.nearest} by S(k), {compared.words}"
+    state = replace(state, potential=compared.nearest)
+    if compared.is_clear or not compared.nearest:
+        return state, [found] if compared.nearest else [], []
+    return state, [], [f"{found}: no clear difference, so give --potential where it is known"]
+
+
+def _at(known: FloatArray, structures: FloatArray, x: float) -> FloatArray:
+    """S (100, 3) at x = ln T, within the known ones (n,), by linear interpolation."""
+    order = np.argsort(known)
+    place = np.interp(x, known[order], np.arange(len(known)))
+    below, above = order[int(np.floor(place))], order[int(np.ceil(place))]
+    return np.asarray(structures[below] + (place % 1) * (structures[above] - structures[below]))

@@ -1,0 +1,144 @@
+"""LJ or WCA by S(k): over all shipped_samples records, each without its own state, and as `predict` uses it."""
+
+import csv
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hpctools.liquids.__main__ import main
+from hpctools.liquids.network import models, potential, prediction, regression, samples
+from hpctools.liquids.network.bands import Factor, Factors
+from hpctools.liquids.structure import PAPER_GRID
+
+OTHER = {"LJ": "WCA", "WCA": "LJ"}
+
+
+@pytest.fixture(scope="module")
+def config(shipped_samples):
+    return models.trained_range(shipped_samples)
+
+
+def without(config, rows):
+    return {name: config[name][~rows] for name in ("points", "structures")}
+
+
+def of_state(config, state):
+    return np.all(np.isclose(config["points"], models._point(state), rtol=0, atol=1e-9), axis=1)
+
+
+def test_no_record_contradicts_its_potential(shipped_samples, config):
+    """At low density most contradict the other one, and none is taken for it clearly."""
+    count, warm = Counter(), Counter()
+    for sample in shipped_samples:
+        state = sample.state
+        own = of_state(config, state)
+        assert own.sum() == 1
+        found = potential.compare(without(config, own), state)
+        told = {"records": 1, "right": found.nearest == state.potential, "clear": found.is_clear,
+                "clear and wrong": found.is_clear and found.nearest != state.potential,
+                "contradict their own": found.contradicts(state.potential),
+                "contradict the other": found.contradicts(OTHER[state.potential])}
+        count.update(told)
+        if not sample.glass and state.density < 1.5 and state.temperature < 3:
+            warm.update(told)
+    print(f"\nall: {dict(count)}\nliquids at ρ = 1.2 and 1.4 below T = 3: {dict(warm)}")
+    assert count["contradict their own"] == count["clear and wrong"] == 0
+    assert count["right"] > 0.8 * count["records"]
+    assert warm["right"] == warm["records"] and warm["contradict the other"] > 0.8 * warm["records"]
+
+
+def test_another_density_contradicts_nothing(shipped_samples, config):
+    """S(k) differs by far more than between the potentials."""
+    for sample in shipped_samples:
+        found = potential.compare(without(config, np.isclose(config["points"][:, 1], np.log(sample.state.density))),
+                                  sample.state)
+        assert not found.is_clear and not found.contradicts(sample.state.potential), sample.state.name
+
+
+def test_known_distances():
+    """Halfway in ln T between two known structures; beyond the common range at its end."""
+    points = np.array([[np.log(T), 0.0, flag] for T, flag in ((1, 1), (4, 1), (1, 0), (9, 0), (2, 0))])
+    structures = np.stack([np.full((100, 3), value) for value in (0.0, 2.0, 5.0, 7.0, 6.0)])
+    config = {"points": points, "structures": structures}
+    found = potential.compare(config, samples.State("", 1.1, 2.0, np.full((100, 3), 1.5)))
+    assert found.distances == pytest.approx({"LJ": 0.5, "WCA": 4.5}) and found.is_clear
+    assert (found.density, found.temperature) == pytest.approx((1.0, 2.0))
+    hot = potential.compare(config, samples.State("", 1.1, 100.0, structures[1]))
+    assert hot.temperature == pytest.approx(4.0) and hot.distances["LJ"] == 0
+
+
+def test_nothing_to_compare_with():
+    """One potential alone; two without a common density, or without a common temperature."""
+    points = np.array([[0.0, 0, 1], [1, 0, 1], [0, 0, 0], [1, 0, 0]])
+    structures = np.stack([np.full((100, 3), value) for value in (0.0, 1.0, 5.0, 6.0)])
+    state = samples.State("", 1.1, 2.0, structures[0])
+    for rows, moved, nearest in ((2, 0.0, "LJ"), (4, [0.0, 0.3, 0.0], ""), (4, [2.0, 0.0, 0.0], "")):
+        moving = points + np.where(points[:, 2:] == 0, moved, 0.0)
+        found = potential.compare({"points": moving[:rows], "structures": structures[:rows]}, state)
+        assert found.nearest == nearest and not found.is_clear
+        assert not found.contradicts("LJ") and not found.contradicts("WCA")
+
+
+@pytest.fixture(scope="module")
+def network(shipped_samples, tmp_path_factory):
+    """A quick model of the whole library, without a band."""
+    model = regression.Ridge("full")
+    model.fit(shipped_samples, 0)
+    job = {"model": "ridge", "inputs": "full", "seed": 0}
+    trained = models.Trained(model, Factors(*[Factor.unknown()] * 3), {**job, **models.trained_range(shipped_samples)})
+    path = tmp_path_factory.mktemp("ridge") / "liquid.npz"
+    models.save(path, trained, {}, {})
+    return path
+
+
+@pytest.fixture
+def predict(network, shipped_samples, tmp_path):
+    def run(key, *further):
+        """The answer for the S(k) of the second seed of a state."""
+        state = [sample.state for sample in shipped_samples if sample.state.key == key][-1]
+        with open(tmp_path / "S.csv", "w", newline="") as file:
+            csv.writer(file).writerows([("k", "S_AA", "S_AB", "S_BB"), *np.column_stack([PAPER_GRID, state.S])])
+        words = ("--structure", tmp_path / "S.csv", "--network", network, "--density", key[1], "--temperature", key[2],
+                 "--out", tmp_path / "a", "--no-figure", *further)
+        assert main(["predict", *map(str, words)]) == 0
+        return json.loads((tmp_path / "a.json").read_text())
+
+    return run
+
+
+@pytest.mark.parametrize("key", [("LJ", 1.2, 0.81), ("WCA", 1.2, 0.814)])
+def test_the_potential_is_found(predict, capsys, key):
+    answer = predict(key)
+    assert answer["potential"] == key[0]
+    assert len(answer["remarks"]) == 1 and f"taken as {key[0]} by S(k)" in answer["remarks"][0]
+    assert not any("potential" in one for one in answer["warnings"])
+    assert f"remark   {answer['remarks'][0]}" in capsys.readouterr().out
+    given = predict(key, "--potential", key[0])
+    assert given["remarks"] == [] and given["tau"] == answer["tau"]
+
+
+def test_a_doubtful_potential_is_a_warning(predict):
+    answer = predict(("LJ", 1.6, 3.883))
+    assert answer["potential"] in OTHER and answer["remarks"] == []
+    assert any("no clear difference, so give --potential" in one for one in answer["warnings"])
+
+
+def test_a_potential_that_contradicts_the_structure_is_a_warning(predict):
+    answer = predict(("LJ", 1.2, 0.81), "--potential", "WCA")
+    assert answer["potential"] == "WCA"
+    assert any("the potential WCA contradicts S(k)" in one and "of LJ and" in one for one in answer["warnings"])
+    assert not any("contradicts" in one for one in predict(("LJ", 1.8, 5.61), "--potential", "WCA")["warnings"])
+
+
+def test_a_potential_that_cannot_be_found(network, shipped_samples):
+    """The two were trained on at different densities."""
+    from hpctools.config import ConfigError
+
+    trained = models.load(network)
+    rows = (trained.config["points"][:, 2] == 1) == (trained.config["points"][:, 1] < np.log(1.5))
+    fewer = replace(trained, config={**trained.config, **without(trained.config, ~rows)})
+    with pytest.raises(ConfigError, match="give --potential LJ or"):
+        prediction.predict(fewer, replace(shipped_samples[0].state, potential=""))
