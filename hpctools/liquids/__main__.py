@@ -39,15 +39,26 @@ RUN = """Simulate one state and write its record.
 
 Melts, equilibrates in NVT until a clock has counted enough structural relaxations, goes on in NVE at the mean energy,
 keeps frames at block-logarithmic times in a GSD trajectory (OVITO reads it), and writes S(k), F_s(k,t), g(r), MSD,
-energies and their errors to OUT/NAME.h5. A run that was cut off, by kill -9 too, goes on when the same command is
-given again. A record that is there already counts as this state only if it is whole and of the same settings.
+energies and their errors to OUT/NAME.h5. A run that failed or was cut off, by kill -9 too, goes on when the same
+command is given again. A record that is there already counts as this state if it is whole and of the same settings.
 """
 
 CAMPAIGN = """Simulate all states of a design; without a design the states of the shipped library.
 
 Any number of ranks, processes and jobs can work in the same folder at the same time; each takes one state at a time.
-A finished state is never run again. The design is a TOML file; see hpctools/liquids/design.py for its keys and
-hpctools/data/liquids/design.toml for an example.
+A finished state is never run again. The design is a TOML file such as this:
+
+    [settings]                                # of all states, if wanted: options of `run`, with underscores
+    box_length = 10.0
+    [[states]]                                # one or more; each is the product of its lists
+    potentials = ["LJ", "WCA"]                # default ["LJ"]
+    densities = [1.2, 1.4]                    # in σ_AA⁻³; default [1.2]
+    relative_temperatures = [0.6, 1.0, 2.0]   # in T_mct; or temperatures = [0.5, 1.0], in ε_AA/k_B
+    max_temperature = 15.0                    # leave out what is warmer [ε_AA/k_B]; default: nothing
+    seeds = [1, 2]                            # default [1]
+    protocol = "liquid"                       # or "glass"; default "liquid"
+
+hpctools/data/liquids/design.toml is that of the shipped library; --dry-run lists the states of a design.
 """
 
 STATUS = """State of a campaign: how many states are done, and a line for each other one.
@@ -76,7 +87,6 @@ def _parser(command: str, text: str) -> argparse.ArgumentParser:
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wall-time", type=float, metavar="MIN", help="stop cleanly after this time [min]")
     parser.add_argument("--keep", action="store_true", help="keep the trajectory of a finished state in OUT/runs/NAME")
-    parser.add_argument("--retry", action="store_true", help="try states again that failed before")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S",
                         help="a kill loses at most this much work [s] (default 60)")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
@@ -123,6 +133,7 @@ def campaign_command(arguments: list[str]) -> int:
     parser.add_argument("design", nargs="?", help="TOML file (default: the shipped library)")
     parser.add_argument("--workers", type=int, default=1, help="processes on this machine, without MPI (default 1)")
     parser.add_argument("--share", metavar="I/N", help="take only part I of N of the states, as one job of an array")
+    parser.add_argument("--retry", action="store_true", help="try states again that failed before")
     _add_limits(parser)
     given = parser.parse_args(arguments)
     ranks = world.start()

@@ -1,9 +1,12 @@
 """Designs: what a TOML file expands to, and its errors."""
 
+import textwrap
+
 import pytest
 
 from hpctools.config import ConfigError
-from hpctools.liquids.design import SHIPPED, cost, read_design
+from hpctools.liquids.__main__ import CAMPAIGN
+from hpctools.liquids.design import KEYS, SHIPPED, cost, read_design
 from hpctools.liquids.mixture import MixtureError, mct_temperature, printed_mct_temperature
 from hpctools.liquids.state import State, StateError
 from hpctools.stop import USAGE
@@ -106,6 +109,14 @@ def test_errors_name_what_is_wrong(read, text, error, message):
         read(text)
     assert message in str(caught.value) and caught.value.user_error and caught.value.exit_code == USAGE
     assert "design.toml" in str(caught.value)
+
+
+def test_the_help_teaches_a_design(read):
+    """Its example has all keys of a table and is a design."""
+    text = textwrap.dedent(CAMPAIGN[CAMPAIGN.index("    [settings]"):].split("\n\n")[0])
+    assert all(f"\n{key} = " in text or f"or {key} = " in text for key in KEYS)
+    states = read(text)
+    assert len(states) == 2 * 2 * 3 * 2 and states[0].box_length == 10.0
 
 
 def test_missing_file(tmp_path):
