@@ -149,7 +149,8 @@ def submitted(folder: str | Path) -> dict[str, str]:
         with open(path, newline="", encoding="utf-8") as file:
             return {row[0]: row[1] for row in csv.reader(file)}
     except (OSError, IndexError) as error:
-        raise SubmissionError(f"{path}: no table of submitted jobs ({error}); submit some first") from error
+        reason = error.strerror if isinstance(error, OSError) else "a line is empty"
+        raise SubmissionError(f"{path}: no table of submitted jobs ({reason}); submit some first") from error
 
 
 def states(folder: str | Path) -> list[tuple[str, str, str, str]]:

@@ -46,7 +46,7 @@ def test_without_slurm(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SubmissionError, match="no sbatch is here"):
         submission.submit([HELLO], tmp_path, Resources())
-    with pytest.raises(SubmissionError, match="no table of submitted jobs"):
+    with pytest.raises(SubmissionError, match=r"^\S+: no table of submitted jobs \(No such file"):
         submission.status_text(tmp_path)
 
 
