@@ -50,6 +50,14 @@ def test_no_record_contradicts_its_potential(shipped_samples, config):
     assert warm["right"] == warm["records"] and warm["contradict the other"] > 0.8 * warm["records"]
 
 
+def test_noise_between_seeds(shipped_samples):
+    first = {sample.state.key: sample.state.S for sample in reversed(shipped_samples)}
+    apart = [np.sqrt(np.mean((sample.state.S - first[sample.state.key]) ** 2)) for sample in shipped_samples
+             if sample.state.S is not first[sample.state.key]]
+    print(f"\nrms between seeds, {len(apart)} pairs: {np.min(apart):.4f}, {np.median(apart):.4f}, {np.max(apart):.4f}")
+    assert np.median(apart) == pytest.approx(potential.NOISE, rel=0.3)
+
+
 def test_another_density_contradicts_nothing(shipped_samples, config):
     """S(k) differs by far more than between the potentials."""
     for sample in shipped_samples:
