@@ -116,20 +116,22 @@ def predict_command(arguments: list[str]) -> int:
     parser.add_argument("--out", default="prediction", help="name of the results without suffix (default prediction)")
     parser.add_argument("--no-figure", action="store_true", help="write no figure")
     given = parser.parse_args(arguments)
+    from ..library import TEMPERATURE_LIMIT
     from . import prediction, structure_file
     from .samples import State
     from .settings import check_folder
 
     found = structure_file.read(given.structure)
     known, warnings = {}, []
-    for name, unit, least, most in (("temperature", "ε_AA/k_B", 1e-3, 1e3), ("density", "1/σ_AA³", 1e-2, 1e1)):
+    for name, unit, least, most, near in (("temperature", "ε_AA/k_B", 1e-3, 1e3, TEMPERATURE_LIMIT),
+                                          ("density", "1/σ_AA³", 1e-2, 1e1, 1e-6)):
         value, own = getattr(given, name), getattr(found, name)
         if value is None and own is None:
             raise config.ConfigError(f"{given.structure} does not tell its {name}: give --{name}")
         known[name] = float(own if value is None else value)
         if not least <= known[name] <= most:
             raise config.ConfigError(f"--{name} {known[name]:g}; expected {least:g} … {most:g} {unit}")
-        if None not in (value, own) and abs(value / own - 1) > 1e-6:
+        if None not in (value, own) and abs(value / own - 1) > near:  # a record's T is its mean
             warnings.append(f"--{name} {value:g} contradicts {given.structure}, a record at {name} {own:g}")
     trained = prediction.load(given.network)
     potential = given.potential or found.potential
