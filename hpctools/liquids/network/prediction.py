@@ -22,6 +22,7 @@ from .samples import FloatArray, SampleError, State
 SHIPPED = Path(__file__).parents[2] / "data" / "liquids" / "network.npz"
 POINTS_A_DECADE = 12
 FIRST, LAST = 0.01, 1e12  # τ_LJ
+WIDE = 0.3  # of F(0): the mean width of a band that is remarked
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,9 @@ def predict(trained: models.Trained, state: State, t_max: float | None = None,
         warnings.append(f"times up to {last:g} τ_LJ, trained up to {known:g}")
     if not np.isfinite(trained.z(state)):
         warnings.append("the model was trained on too few states for a band")
+    elif (wide := float(np.mean((found.high - found.low) / found.initial))) > WIDE:
+        warnings.append(f"the band is {wide:.2g} of F(0) wide in the mean: so far off was the model in states left out "
+                        "that are like this one")
     fine = np.geomspace(first, last, 2000)
     edges = trained.band(state, fine)
     tau, low, high = (curves.relaxation_time(fine, F / edges.initial) for F in (edges.F, edges.low, edges.high))
