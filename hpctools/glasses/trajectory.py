@@ -97,10 +97,14 @@ def cut_table(path: Path, step: int) -> None:
     """Leave only the whole rows up to and including `step` of a table whose first column is the step."""
     if not path.exists():
         return
-    lines = path.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines
-            if line.endswith(b"\n") and (line.startswith(b"#") or int(line.split()[0]) <= step)]
-    os.truncate(path, sum(map(len, kept)))
+    keep = 0
+    for line in path.read_bytes().splitlines(keepends=True):
+        # a run that was resumed within a sample_time has written its header there once more: what follows the first
+        # row beyond the step goes, comments too
+        if not line.endswith(b"\n") or not (line.startswith(b"#") or int(line.split()[0]) <= step):
+            break
+        keep += len(line)
+    os.truncate(path, keep)
 
 
 def read_table(path: Path) -> NDArray[np.float64]:

@@ -414,13 +414,14 @@ def test_a_state_that_is_cut_off(tmp_path, short, capsys):
 
 
 def test_pieces_of_a_sample_leave_the_same_rows(tmp_path, short, monkeypatch):
-    """Looked at every few steps, stopped and resumed within sample_times: rows, frames and steps as planned."""
+    """Looked at every few steps, stopped, resumed, killed and resumed within sample_times: rows, frames and steps as
+    planned."""
     monkeypatch.setattr(quench, "PIECE", 1e-9)
     job = make("fast", short, "test")
     rng = np.random.default_rng(0)
     run = quench.Run(job, tmp_path / "run")
     run.open()
-    stops = [150, 1040, job.stages()[-1].first + 33, 10**9]
+    stops = [150, 610, job.stages()[-1].first + 33, 10**9]
     for stop in stops:
         while run.step < min(stop, run.last_step):
             run._speed = 1e9 * rng.integers(7, 60)
@@ -430,9 +431,16 @@ def test_pieces_of_a_sample_leave_the_same_rows(tmp_path, short, monkeypatch):
         if not run.finished:
             run.save()
             run.close()
-            assert run.step % 100, "stopped within a sample_time"
-            run = quench.Run(job, tmp_path / "run")
-            run.open()
+            saved = run.step
+            assert saved % 100, "stopped within a sample_time"
+            for killed in (True, False):
+                run = quench.Run(job, tmp_path / "run")
+                run.open()
+                assert run.step == saved
+                if killed:  # after rows and frames that the restart file knows nothing of
+                    while run.step < saved + 140:
+                        run.advance()
+                    run.close()
     run.close()
     record.finish(run, tmp_path / "r.h5", [])
     rows = trajectory.read_table(tmp_path / "run/thermo.txt")

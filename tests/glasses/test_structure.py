@@ -165,6 +165,13 @@ def test_tables_are_cut_back_to_the_rows_up_to_a_step(tmp_path):
     assert trajectory.read_table(path).tolist() == [[10, 1, 2], [20, 3, 4]]
 
 
+def test_a_header_after_the_step_goes_with_its_rows(tmp_path):
+    path = tmp_path / "thermo.txt"
+    path.write_text("# head\n10 1 2\n# head of a resumed run\n20 3 4\n# another\n30 5 6\n# torn")
+    trajectory.cut_table(path, 10)
+    assert path.read_text() == "# head\n10 1 2\n# head of a resumed run\n"
+
+
 def test_other_columns_are_named(tmp_path):
     path = tmp_path / "a.lammpstrj"
     path.write_text(DUMP.format(step=0).replace("xu yu zu", "x y z"))
