@@ -36,6 +36,17 @@ def field_numbers(field: Field) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def changes(made: Mapping[str, Any], field: Field) -> list[str]:
+    """Where numbers of a force field kept as JSON are not those of `field`: "charges Si is 2, asked for 1"."""
+    asked = json.loads(json.dumps(field_numbers(field)))
+    found = []
+    for part in asked:
+        have, want = _named(made.get(part)), _named(asked[part])
+        found += [f"{part} {key} is {_numbers(have.get(key))}, asked for {_numbers(want.get(key))}"
+                  for key in {**want, **have} if not _alike(have.get(key), want.get(key))]
+    return found
+
+
 def settings(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a record by name."""
     found = tomllib.loads(attributes["config_toml"])
@@ -57,9 +68,15 @@ def differences(attributes: Mapping[str, Any], job: QuenchJob, field: Field) -> 
     name = str(attributes["force_field"])
     if name != field.name:
         found.append(f"field is {name}, asked for {field.name}")
-    elif not found and not _alike(json.loads(attributes["force_field_numbers"]), field_numbers(field)):
-        found.append(f"the numbers of the force field {name} have changed since")
+    elif not found and (changed := changes(json.loads(attributes["force_field_numbers"]), field)):
+        found.append(f"the numbers of the force field {name} have changed since ({few(changed)})")
     return found
+
+
+def few(differences: Sequence[str]) -> str:
+    """The first two, and how many others there are."""
+    more = len(differences) - 2
+    return "; ".join(differences[:2]) + (f"; and {more} other{'s' * (more > 1)}" if more > 0 else "")
 
 
 def protocol(attributes: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
@@ -138,6 +155,15 @@ def _alike(a: Any, b: Any) -> bool:
     if isinstance(a, int | float) and isinstance(b, int | float):
         return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-15)
     return bool(a == b)
+
+
+def _named(part: Any) -> dict[Any, Any]:
+    """Numbers by name; those of a list by their place in it, from 1."""
+    return part if isinstance(part, dict) else dict(enumerate(part or (), 1))
+
+
+def _numbers(value: Any) -> str:
+    return "not there" if value is None else json.dumps(value)
 
 
 def _shown(value: Any) -> str:

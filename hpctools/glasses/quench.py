@@ -2,7 +2,7 @@
 
 A run lives in a folder of its own:
 
-    job.toml              its settings; a run with other settings is refused
+    job.toml, field.json  its settings and the numbers of its force field; a run with others is refused
     pair.table, three_body.*, log.lammps
     state.json, restart.N the step reached, and the atoms there
     thermo.txt            temperature (K), pressure (bar), volume (Å³), potential energy (eV), each averaged over the
@@ -32,7 +32,7 @@ from hpctools.config import dump_toml
 from hpctools.stop import Stop
 from hpctools.world import World
 
-from . import forcefield, tables, trajectory
+from . import forcefield, identity, tables, trajectory
 from .composition import Composition, counts, from_units, parse
 from .density import FLUEGEL, Density, atoms_for_length, box_length, molar_volume_density, start_density
 from .job import QuenchJob
@@ -221,9 +221,7 @@ class Run:
         if self.world.rank == 0:
             os.replace(self.folder / (name + ".part"), self.folder / name)
             state = {"step": self.step, "restart": name, "seconds": self._seconds, "utc": time.time()}
-            part = self.folder / "state.json.part"
-            part.write_text(json.dumps(state), encoding="utf-8")
-            os.replace(part, self.folder / "state.json")
+            _write(self.folder / "state.json", json.dumps(state))
             for old in self.folder.glob("restart.*"):
                 if old.name != name:
                     old.unlink()
@@ -241,7 +239,24 @@ class Run:
         if path.exists() and path.read_text(encoding="utf-8") != text:
             raise QuenchError(f"{self.folder} holds a run with other settings (see job.toml there): choose another "
                               "folder, or remove this one")
-        path.write_text(text, encoding="utf-8")
+        self._claim_field()
+        _write(path, text)
+
+    def _claim_field(self) -> None:
+        """The file of a force field may have been edited since the run began."""
+        path, field = self.folder / "field.json", self.plan.field
+        # before the first restart file nothing was made by the former numbers, and earlier runs have no such file
+        if path.exists() and (self.folder / "state.json").exists():
+            try:
+                kept = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:
+                raise QuenchError(f"{path} is not whole, expected the numbers of the force field {field.name}: remove "
+                                  f"{self.folder} and run again") from None
+            if changed := identity.changes(kept, field):
+                raise QuenchError(f"{self.folder} holds a run by other numbers of the force field {field.name}: "
+                                  f"{identity.few(changed)}. Undo the change of the field to go on with it, or choose "
+                                  "another folder, or remove this one")
+        _write(path, json.dumps(identity.field_numbers(field), indent=1))
 
     def _read_state(self) -> dict[str, Any] | None:
         path = self.folder / "state.json"
@@ -364,6 +379,13 @@ class Run:
         rows = trajectory.read_table(self.folder / "thermo.txt")
         late = rows[(rows[:, 0] > (stage.first + stage.last) / 2) & (rows[:, 0] <= stage.last)]
         return float(late[:, 3].mean())
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file under another name and rename it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
 
 
 def saved_step(folder: Path) -> int:

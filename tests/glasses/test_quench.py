@@ -229,6 +229,38 @@ def test_a_folder_of_other_settings_or_in_use_is_refused(tmp_path, short):
     assert f"is in use (host {os.uname().nodename}, process {os.getpid()}" in text
 
 
+def test_a_force_field_that_is_edited_during_a_run_is_refused(tmp_path, short):
+    own, folder = tmp_path / "mine.toml", tmp_path / "run"
+    text = 'base = "bmp-shrm-smooth"\ntitle = "{}"\n'
+    own.write_text(text.format("mine"))
+    job = make("fast", {**short, "field": str(own)}, "test")
+    run = quench.Run(job, folder)
+    own.write_text(text.format("mine") + "[coulomb]\ndamping = 0.2\ncutoff = 7.0\n")
+    run = quench.Run(job, folder)  # nothing was made yet by the former numbers
+    own.write_text(text.format("other words"))
+    run = quench.Run(job, folder)
+    run.open()
+    run.advance()
+    run.save()
+    run.close()
+    own.write_text(text.format("mine"))
+    assert quench.Run(job, folder).plan.field.damping == run.plan.field.damping, "the words may change"
+    own.write_text(text.format("mine") + "[coulomb]\ndamping = 0.2\ncutoff = 7.0\n")
+    kept = (folder / "field.json").read_text()
+    with pytest.raises(quench.QuenchError, match=r"other numbers of the force field mine: dsf damping is 0\.\d+, "
+                       r"asked for 0\.2; dsf cutoff is 8\.0, asked for 7\.0\. Undo the change"):  # fmt: skip
+        quench.Run(job, folder)
+    assert (folder / "field.json").read_text() == kept
+    # a run that was begun before the numbers were kept goes on
+    (folder / "field.json").unlink()
+    own.write_text(text.format("mine"))
+    run = quench.Run(job, folder)
+    run.open()
+    assert run.step == 100
+    run.close()
+    assert (folder / "field.json").read_text() == kept
+
+
 def test_atoms_without_a_place_are_named(tmp_path, short):
     job = make("fast", {**short, "overlap": 3.0}, "test")
     run = quench.Run(job, tmp_path)
@@ -259,8 +291,8 @@ def test_a_campaign_is_made_once_and_shown(tmp_path, short, capsys):
     assert "finished SiO2_fast_n60_s1: 2 of 2 glasses" in text and "complete: all 2 glasses" in text
     work = out / "runs/SiO2_fast_n60_s1"
     assert {path.name for path in work.iterdir()} == {
-        "job.toml", "lock", "log.lammps", "production.lammpstrj.gz", "quench.lammpstrj.gz", "state.json", "thermo.txt",
-        "three_body_1.sw", "three_body_2.sw"}
+        "field.json", "job.toml", "lock", "log.lammps", "production.lammpstrj.gz", "quench.lammpstrj.gz", "state.json",
+        "thermo.txt", "three_body_1.sw", "three_body_2.sw"}
     stamps = [path.stat().st_mtime_ns for path in sorted(out.glob("*.h5"))]
     assert main(["campaign", str(design), "--out", str(out)]) == COMPLETE
     assert [path.stat().st_mtime_ns for path in sorted(out.glob("*.h5"))] == stamps
