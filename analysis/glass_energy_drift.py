@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import gzip
 import itertools
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,17 +30,10 @@ def frames_of(folder: Path) -> list[Any]:
     """The frames of a run from the melt to the relaxed glass."""
     from hpctools.glasses import trajectory
 
-    packed, plain = folder / "quench.lammpstrj.gz", folder / "quench.lammpstrj"
-    if plain.exists():
-        return list(trajectory.read(plain))
-    if not packed.exists():
-        raise figures.AnalysisError(f"{folder}: holds no quench.lammpstrj or quench.lammpstrj.gz; expected the folder "
-                                    "of a run of hpctools.glasses")
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "quench.lammpstrj"
-        with gzip.open(packed) as source, path.open("wb") as target:
-            shutil.copyfileobj(source, target)
-        return list(trajectory.read(path))
+    try:
+        return list(trajectory.read(folder / "quench.lammpstrj"))
+    except trajectory.TrajectoryError as error:
+        raise figures.AnalysisError(f"{error}; expected the folder of a run of hpctools.glasses") from None
 
 
 def simulation(plan: Any, frame: Any, temperature: float, timestep: float, three_body: bool, seed: int) -> Any:

@@ -35,8 +35,8 @@ def check(job: QuenchJob, path: Path) -> None:
     try:
         found = record.attributes(path)
     except record.RecordError as error:
-        raise record.RecordError(f"{error}. It has the name of a finished glass: move it away to make that "
-                                 "glass") from error
+        raise record.RecordError(f"{error}. It has the name of a finished glass: move it away; the glass is then "
+                                 "measured again from what its run left, or made anew") from error
     if other := identity.differences(found, job, quench.plan(job).field):
         raise quench.QuenchError(f"{path} is of another glass than the design's: {'; '.join(other)}. Choose another "
                                  "--out, move it away, or give the glass a label in the design")
@@ -52,7 +52,7 @@ def _task(glass: Glass, arguments: list[str]) -> Task:
 
 
 def make(job: QuenchJob, arguments: list[str], folder: Path, product: Path, stop: Stop) -> None:
-    """Make one glass, or go on with it, and write its record.
+    """Make one glass, or go on with it, and write its record; of a run that is finished, from the files that it left.
 
     Raises campaign.Stopped when asked to stop before the end, quench.QuenchError where the run breaks.
     """
@@ -70,7 +70,8 @@ def make(job: QuenchJob, arguments: list[str], folder: Path, product: Path, stop
 
 
 def tidy(folder: Path) -> None:
-    """Keep the settings, the log and the trajectories (compressed) of a finished run."""
+    """Keep the settings, the state, the log and the trajectories (compressed) of a finished run: enough for its record.
+    """
     for path in [*folder.glob("restart.*"), *folder.glob("*.table"), *folder.glob("*.angles"), *folder.glob("*.part")]:
         path.unlink()
     for path in folder.glob("*.lammpstrj"):

@@ -41,6 +41,7 @@ from .protocol import Stage
 NEIGHBOUR = ("neighbor 1.0 bin", "neigh_modify every 1 delay 0 check yes")
 PIECE = 2.0  # s of wall time between two looks at signals and the wall time
 FIRST_SPEED = 1e5  # atom-steps/s of a core, for the first piece
+OUTPUTS = ("quench.lammpstrj", "production.lammpstrj", "thermo.txt")
 FAR_OFF = 0.1  # of two estimates of a density: they agree within 6 % where both hold
 THERMO = "c_thermo_temp c_thermo_press v_volume c_thermo_pe"
 
@@ -155,8 +156,13 @@ class Run:
         return self._seconds
 
     def open(self) -> None:
-        """Start LAMMPS: from the restart file if there is one, else from scattered atoms."""
-        state = self._read_state()
+        """Start LAMMPS: from the restart file if there is one, else from scattered atoms. A finished run needs none."""
+        # rank 0 reads for all: a file system may show another node an older state
+        state = self.world.bcast(self._read_state() if self.world.rank == 0 else None)
+        if state is not None:
+            self.step, self._seconds = state["step"], state["seconds"]
+            if self.finished:
+                return
         # mpi4py first: it loads the MPI library that LAMMPS then shares
         from lammps import lammps
         from mpi4py import MPI
@@ -164,21 +170,13 @@ class Run:
         log = self.folder / "log.lammps"
         self._lammps = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"],
                               comm=self.world.comm if self.world.size > 1 else MPI.COMM_SELF)
-        if state is None and self.world.rank == 0:
-            # leftovers of a run that was killed before its first restart file
-            for name in ("thermo.txt", "quench.lammpstrj", "production.lammpstrj"):
-                (self.folder / name).unlink(missing_ok=True)
+        if self.world.rank == 0:
+            self._cut_outputs(state is None)
         self.world.barrier()
         self._commands(f'log "{log}" append')
         if state is None:
             self._scatter()
         else:
-            self.step, self._seconds = state["step"], state["seconds"]
-            if self.world.rank == 0:
-                for name in ("quench", "production"):
-                    trajectory.cut_dump(self.folder / f"{name}.lammpstrj", self.step)
-                trajectory.cut_table(self.folder / "thermo.txt", self.step)
-            self.world.barrier()
             try:
                 self._commands("atom_style charge", f'read_restart "{self.folder / state["restart"]}"')
             except QuenchError as error:
@@ -190,6 +188,24 @@ class Run:
             # scattered ions at close range would heat each other to 30,000 K and run through their repulsion
             self._commands("minimize 0.0 1.0 50 200", "reset_timestep 0")
         self._report()
+
+    def _cut_outputs(self, anew: bool) -> None:
+        """Take away what the restart file knows nothing of; anew: what a run left that was killed before its first."""
+        quench, production, thermo = (self.folder / name for name in OUTPUTS)
+        if anew:
+            for path in (quench, production, thermo):
+                path.unlink(missing_ok=True)
+            return
+        # the dump that goes on writes the frame of this step again
+        first = self.stages[-1].first
+        trajectory.cut_dump(quench, self.step if self.step < first else first + 1)
+        trajectory.cut_dump(production, self.step)
+        trajectory.cut_table(thermo, self.step)
+        planned = list(range(self.job.sample_steps, self.step + 1, self.job.sample_steps))
+        rows = trajectory.read_table(thermo)[:, 0].tolist() if planned else []
+        if rows != planned:
+            raise QuenchError(f"{thermo} holds {len(rows)} rows up to step {self.step}, expected {len(planned)}: no "
+                              f"record could be made of this run; remove {self.folder} and run again")
 
     def advance(self) -> None:
         """Integrate the steps to the end of a sample_time, at most those of about `PIECE` seconds."""
@@ -263,6 +279,9 @@ class Run:
         found = _state(self.folder)
         if found is None and path.exists():
             raise QuenchError(f"{path} is not whole, so that the run cannot go on: remove {self.folder} and run again")
+        if found is not None and found["step"] < self.last_step and not (self.folder / found["restart"]).exists():
+            raise QuenchError(f"{self.folder / found['restart']} is missing, with which the run would go on at step "
+                              f"{found['step']}: put it back, or remove {self.folder} and run again")
         return found
 
     def _commands(self, *lines: str) -> None:
@@ -348,7 +367,8 @@ class Run:
         if stage.name == "melt" and first_time:
             self._commands("velocity all zero linear")
         if stage.name == "production" and first_time:
-            edge = self.relaxed_volume() ** (1 / 3)
+            # one reads for all, as its file may be older on another node, and ranks of different boxes would go on
+            edge = self.world.bcast(self.relaxed_volume() if self.world.rank == 0 else None) ** (1 / 3)
             self._commands(f"change_box all x final 0 {edge:.9f} y final 0 {edge:.9f} z final 0 {edge:.9f} remap units "
                            "box")
         if stage.ensemble == "langevin":

@@ -39,17 +39,27 @@ class RecordError(ValueError):
 
 
 def finish(run: Run, path: Path, arguments: list[str]) -> Structure:
-    """Measure a finished run and write its record, first under another name."""
+    """Measure a finished run and write its record, first under another name.
+
+    Raises RecordError where its files are not those of a whole run.
+    """
     production = run.stages[-1]
-    atoms = run.plan.atoms
+    every = run.job.sample_steps
+    quench = list(range(0, production.first + 1, every))
+    rows = list(range(every, run.last_step + 1, every))
     total = (production.last - production.first) // run.job.frame_steps
     frames = (f for f in trajectory.read(run.folder / "production.lammpstrj") if f.step > production.first)
-    found = structure.measure(frames, atoms, total)
-    steps = trajectory.read_table(run.folder / "thermo.txt")[:, 0]
-    whole = np.arange(run.job.sample_steps, run.last_step + 1, run.job.sample_steps)
-    if found.frames.sum() != total or not np.array_equal(steps, whole):
-        raise RecordError(f"{run.folder} holds {found.frames.sum()} frames and {len(steps)} rows of thermo.txt, "
-                          f"expected {total} and {len(whole)}: remove this folder and run again")
+    try:
+        found = structure.measure(frames, run.plan.atoms, total)
+        steps = trajectory.read_table(run.folder / "thermo.txt")[:, 0].tolist()
+        shown = trajectory.steps(run.folder / "quench.lammpstrj")
+    except trajectory.TrajectoryError as error:
+        raise RecordError(f"{run.folder} is not a whole run: {error}. Remove this folder and run again") from None
+    # the last frame of the quench was lost once where a run was resumed at the end of its relaxation
+    if found.frames.sum() != total or steps != rows or shown not in (quench, quench[:-1]):
+        raise RecordError(f"{run.folder} holds {found.frames.sum()} frames of production, {len(steps)} rows of "
+                          f"thermo.txt and {len(shown)} frames of the quench, expected {total}, {len(rows)} and "
+                          f"{len(quench)}: remove this folder and run again")
     write(path, run, found, arguments)
     return found
 

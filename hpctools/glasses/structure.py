@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .forcefield import pairs_of
-from .trajectory import Frame
+from .trajectory import Frame, TrajectoryError
 
 BIN = 0.02  # Å, of pair distances
 COARSE = 5  # bins of g(r) in one of the blocks' bins
@@ -97,7 +97,10 @@ def triplets_of(elements: tuple[str, ...]) -> list[str]:
 
 
 def measure(frames: Iterable[Frame], atoms: dict[str, int], total: int) -> Structure:
-    """Structure of `total` frames in a box that does not change. atoms: of each element, oxygen last."""
+    """Structure of `total` frames in a box that does not change. atoms: of each element, oxygen last.
+
+    Raises TrajectoryError where there is none.
+    """
     frames = iter(frames)
     found: Structure | None = None
     kinds = np.repeat(np.arange(len(atoms)), list(atoms.values()))
@@ -114,7 +117,7 @@ def measure(frames: Iterable[Frame], atoms: dict[str, int], total: int) -> Struc
             found.q_frames += 1
         found.last = frame
     if found is None:
-        raise ValueError("no frames to measure")
+        raise TrajectoryError("no frames to measure")
     found.structure_factor /= found.q_frames
     return found
 

@@ -1,9 +1,15 @@
-"""LAMMPS text dumps and tables: read, and cut back to a restart's step. OVITO reads the dumps as they are."""
+"""LAMMPS text dumps and tables: read, compressed ones too, and cut back to a restart's step.
+
+OVITO reads the dumps as they are.
+"""
 
 from __future__ import annotations
 
+import gzip
 import os
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -40,8 +46,11 @@ class Frame:
 
 
 def read(path: Path) -> Iterator[Frame]:
-    """The whole frames of a dump with the columns `COLUMNS`, one by one; an unfinished last one is left out."""
-    with path.open(encoding="ascii") as file:
+    """The whole frames of a dump with the columns `COLUMNS`, one by one; an unfinished last one is left out.
+
+    Where only PATH.gz is there, that is read. Raises TrajectoryError where there is neither or it is damaged.
+    """
+    with _opened(path) as file:
         while True:
             head = _head(file)
             if head is None:
@@ -55,6 +64,30 @@ def read(path: Path) -> Iterator[Frame]:
             table = np.array([row.split() for row in rows])
             table = table[np.argsort(table[:, 0].astype(int))]
             yield Frame(int(head["TIMESTEP"]), bounds[:, 1] - bounds[:, 0], table[:, 1], table[:, 2:5].astype(float))
+
+
+def steps(path: Path) -> list[int]:
+    """The steps of the whole frames of a dump. Raises TrajectoryError as `read` does."""
+    found = []
+    with _opened(path) as file:
+        while (head := _head(file)) is not None:
+            rows = [file.readline() for _ in range(int(head["NUMBER"]))]
+            if rows[-1].endswith("\n"):
+                found.append(int(head["TIMESTEP"]))
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    packed = path.with_name(path.name + ".gz")
+    try:
+        with gzip.open(packed, "rt", encoding="ascii") if packed.exists() and not path.exists() else path.open(
+                encoding="ascii") as file:
+            yield file
+    except TrajectoryError:
+        raise
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise TrajectoryError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _head(file: TextIO) -> dict[str, str] | None:
@@ -108,5 +141,8 @@ def cut_table(path: Path, step: int) -> None:
 
 
 def read_table(path: Path) -> NDArray[np.float64]:
-    """Rows of a table of LAMMPS' fix ave/time (rows, columns), the step first."""
-    return np.loadtxt(path, comments="#", ndmin=2)
+    """Rows of a table of LAMMPS' fix ave/time (rows, columns), the step first. Raises TrajectoryError."""
+    try:
+        return np.loadtxt(path, comments="#", ndmin=2)
+    except (OSError, ValueError) as error:
+        raise TrajectoryError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None

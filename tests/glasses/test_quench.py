@@ -6,6 +6,7 @@ import os
 import random
 import re
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 
 from hpctools.campaign import locked
 from hpctools.config import dump_toml
-from hpctools.glasses import quench, record, structure, tables, trajectory
+from hpctools.glasses import campaign, quench, record, structure, tables, trajectory
 from hpctools.glasses.__main__ import main
 from hpctools.glasses.job import make
 from hpctools.glasses.record import RecordError
@@ -129,6 +130,42 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_happened(tmp_path, short):
     assert rows[1][2] == pytest.approx(rows[0][2], abs=2e-3 * np.abs(rows[0][2]) + 50)
 
 
+def test_killed_at_the_ends_of_the_last_stages(tmp_path, short):
+    """Where the relaxation ends another file takes the frames; and between the last step and the record."""
+    job = make("fast", short, "test")
+    last = job.stages()[-1]
+    for until in (last.first, last.last):
+        run = quench.Run(job, tmp_path)
+        run.open()
+        while run.step < until:
+            run.advance()
+        run.close()
+        assert quench.saved_step(tmp_path) == until
+    run = quench.Run(job, tmp_path)
+    run.open()
+    assert run.finished and run.seconds > 0
+    run.close()
+    record.finish(run, tmp_path / "r.h5", [])
+    assert trajectory.steps(tmp_path / "quench.lammpstrj") == list(range(0, last.first + 1, 100))
+    assert trajectory.steps(tmp_path / "production.lammpstrj") == list(range(last.first, last.last + 1, 50))
+
+
+def test_what_a_run_cannot_go_on_with(finished, tmp_path):
+    job, folder = finished
+    for name in ("job.toml", "field.json", "thermo.txt", "quench.lammpstrj", "production.lammpstrj"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "state.json").write_text('{"step": 1600, "restart": "restart.1600", "seconds": 1.0}')
+    with pytest.raises(quench.QuenchError, match=r"restart.1600 is missing.* at step 1600: put it back, or remove"):
+        quench.Run(job, tmp_path).open()
+    (tmp_path / "restart.1600").touch()
+    lines = (tmp_path / "thermo.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "thermo.txt").write_text("".join(lines[:4] + lines[3:]))  # a row twice
+    run = quench.Run(job, tmp_path)
+    with pytest.raises(quench.QuenchError, match="holds 17 rows up to step 1600, expected 16: no record could be"):
+        run.open()
+    run.close()
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_scattered_sodium_does_not_run_through_its_repulsion(tmp_path, short, seed):
     """Cations repel each other by charge alone; without settling first this start ends in LAMMPS' error."""
@@ -209,7 +246,14 @@ def test_an_unfinished_folder_is_not_measured(finished, tmp_path):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     last, rows = run.last_step, run.last_step // job.sample_steps
     trajectory.cut_dump(tmp_path / "production.lammpstrj", last - 100)
-    with pytest.raises(RecordError, match=rf"holds \d frames and {rows} rows of thermo.txt, expected 10 and {rows}"):
+    with pytest.raises(RecordError, match=rf"holds \d frames of production, {rows} rows .* expected 10, {rows} and"):
+        record.finish(run, tmp_path / "r.h5", [])
+    (tmp_path / "production.lammpstrj").write_bytes((folder / "production.lammpstrj").read_bytes())
+    trajectory.cut_dump(tmp_path / "quench.lammpstrj", 1000)
+    with pytest.raises(RecordError, match=r"and 10 frames of the quench, expected .* and 17: remove this folder"):
+        record.finish(run, tmp_path / "r.h5", [])
+    (tmp_path / "quench.lammpstrj").unlink()
+    with pytest.raises(RecordError, match=r"quench.lammpstrj cannot be read: No such file.* Remove this folder"):
         record.finish(run, tmp_path / "r.h5", [])
     assert not list(tmp_path.glob("*r.h5*"))
 
@@ -377,6 +421,36 @@ def test_a_finished_campaign_of_another_design_is_no_answer(finished, tmp_path, 
     product.write_bytes((folder / "record.h5").read_bytes()[:9000])  # cut off
     refused([f"{product} cannot be read", "move it away"])
     assert main(["show", str(product)]) == ERROR
+
+
+def test_a_damaged_record_is_made_again_from_what_its_run_left(finished, tmp_path, short, capsys):
+    design, out = tmp_path / "d.toml", tmp_path / "out"
+    settings = "\n".join(f"{key} = {value}" for key, value in {**short, "atoms": 90}.items())
+    design.write_text(f'protocol = "fast"\n{settings}\n[[glass]]\ncomposition = "54SiO2-18B2O3-18Na2O-10ZnO"\n')
+    asked = ["campaign", str(design), "--out", str(out)]
+    product = out / "54SiO2-18B2O3-18Na2O-10ZnO_fast_n90_s1.h5"
+    work = out / "runs" / product.stem
+    shutil.copytree(finished[1], work)
+    (work / "record.h5").unlink()
+    campaign.tidy(work)
+    assert not list(work.glob("restart.*")) and not list(work.glob("*.lammpstrj"))
+    log = (work / "log.lammps").stat().st_size
+    product.write_bytes(b"damaged")
+    assert main(asked) == ERROR and "move it away; the glass is then measured again" in capsys.readouterr().err
+    product.unlink()
+    assert main(asked) == COMPLETE
+    assert (work / "log.lammps").stat().st_size == log, "nothing was integrated"
+    again, before = record.read(product), record.read(finished[1] / "record.h5")
+    for name, values in before.data.items():
+        np.testing.assert_array_equal(again.data[name], values, err_msg=name)
+    assert again.attributes["integration_seconds"] == before.attributes["integration_seconds"]
+    # nor is a damaged trajectory made up for
+    product.unlink()
+    packed = work / "production.lammpstrj.gz"
+    packed.write_bytes(packed.read_bytes()[:5000])
+    capsys.readouterr()
+    assert main(asked) == ERROR
+    assert "is not a whole run: " in (error := capsys.readouterr().err) and "Remove this folder" in error
 
 
 def test_the_shipped_records_are_those_of_the_shipped_design():
