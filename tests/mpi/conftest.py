@@ -96,12 +96,6 @@ def run_observe(tmp_path):
 
 
 @pytest.fixture
-def run_glasses(tmp_path):
-    """run_glasses(ranks, command, *options) -> (exit code, output) of a command on glasses in the test's folder."""
-    return Job(tmp_path, ("-m", "hpctools.glasses"))
-
-
-@pytest.fixture
 def run_campaign(tmp_path):
     """run_campaign(ranks, design, *options) -> (exit code, output) of a campaign of liquids in the test's folder."""
     return Job(tmp_path, ("-m", "hpctools.liquids", "campaign"))

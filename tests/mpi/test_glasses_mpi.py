@@ -1,6 +1,7 @@
 """Glasses on two ranks: one glass over both, and a campaign of one glass a rank."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -24,12 +25,13 @@ atoms = 150
 
 
 @pytest.fixture
-def glasses(run_glasses, tmp_path):
-    """glasses(ranks, *words): a command; job.toml, long.toml and design.toml lie there."""
+def glasses(make_job, tmp_path):
+    """glasses(ranks, *words): a command, where only the first rank of a glass may read in its folder; job.toml,
+    long.toml and design.toml lie there."""
     (tmp_path / "job.toml").write_text(SETTINGS.format(melt=0.5))
     (tmp_path / "long.toml").write_text(SETTINGS.format(melt=1000.0))
     (tmp_path / "design.toml").write_text(SETTINGS.format(melt=0.5) + 'seeds = [1, 2]\n[[glass]]\ncomposition = "SiO2"')
-    return run_glasses
+    return make_job(tmp_path, (str(Path(__file__).with_name("glass_driver.py")),))
 
 
 def test_one_glass_over_two_ranks(glasses, tmp_path):
