@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hpctools.provenance import provenance
 
-from . import identity, structure, tables, trajectory
+from . import identity, shells, structure, tables, trajectory
 from .boron import K_MAX, ratios, yun_bray_dell
 from .composition import AVOGADRO, MASSES
 from .density import fluegel
@@ -251,14 +251,9 @@ class Record:
         total, number = self.data["angle_sums"][self.listed("triplets").index(triplet)].sum(0)
         return float(total / number)
 
-    def first_peak(self, pair: tuple[str, str], low: float = 1.0, high: float = 4.5) -> float:
-        """Position of the highest bin of g(r) between low and high, refined by a parabola, Å."""
-        r, g = self.g(pair)
-        inside = np.flatnonzero((r > low) & (r < high))
-        top = inside[np.argmax(g[inside])]
-        left, middle, right = g[top - 1 : top + 2]
-        bend = left - 2 * middle + right
-        return float(r[top] + (r[1] - r[0]) * (0.5 * (left - right) / bend if bend else 0.0))
+    def first_peak(self, pair: tuple[str, str], low: float = shells.LOW, high: float = shells.HIGH) -> float:
+        """Position of the highest point of g(r) between low and high, Å (`shells.first_peak`)."""
+        return shells.first_peak(*self.g(pair), low, high)[0]
 
 
 def read(path: str | Path) -> Record:

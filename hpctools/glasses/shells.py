@@ -20,9 +20,9 @@ def shell_volumes(r: Curve) -> Curve:
     return np.asarray(4 / 3 * np.pi * np.diff(edges**3))
 
 
-def first_peak(r: Curve, g: Curve) -> tuple[float, float]:
-    """Position (Å) and height of the highest point between 1.0 and 4.5 Å, both by the parabola through three bins."""
-    inside = np.flatnonzero((r > LOW) & (r < min(HIGH, r[-1])))
+def first_peak(r: Curve, g: Curve, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
+    """Position (Å) and height of the highest point between low and high, both by the parabola through three bins."""
+    inside = np.flatnonzero((r > low) & (r < min(high, r[-1])))
     top = int(inside[np.argmax(g[inside])])
     if top + 1 >= len(g):
         return float(r[top]), float(g[top])
