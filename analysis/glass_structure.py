@@ -7,9 +7,16 @@
     python analysis/glass_structure.py --field bmp-shrm
 
 Judged are the glasses of one force field (--field, else the commonest). Records that differ in the seed alone are
-averaged, each seed once; the error is the standard error over seeds, and missing where there is one. Of a composition
-the group with most seeds is judged; rows of several glasses show the mean over glasses and their standard deviation.
-Other force fields, cooling rates, sizes and settings stand in rows of comparison beside it.
+averaged, each seed once. Of a composition the group with most seeds is judged. A column says what an error is of:
+
+    seeds    the standard error over seeds
+    blocks   of one seed, from the four parts of its production run: the motion of this one glass at 300 K. It says
+             nothing of the scatter between glasses that were made alike
+    glasses  the standard deviation over several glasses, whose mean is shown
+
+Of one seed there is none for what is not kept by parts: density, S(q), and peaks of g(r) in its fine bins. An error of
+0 over blocks says that no bond changed. Other force fields, cooling rates, sizes and settings stand in rows of
+comparison.
 
 N4, the share of four-fold boron, stands beside the model of Yun, Bray and Dell (W. J. Dell, P. J. Bray, S. Z. Xiao,
 J. Non-Cryst. Solids 58:1, 1983), around which measured glasses scatter by 0.06. Densities stand beside the regression
@@ -23,6 +30,7 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from figures import AnalysisError, check_output, make_folder, markdown, pyplot, run, save
@@ -35,6 +43,18 @@ from hpctools.glasses.record import Record, read
 DOPANTS = ("Ba", "Zn", "Ti")
 N4_LIMIT, N4_VALUES, K_RANGE = 0.10, 6, (0.95, 4.05)
 DENSITY_LIMIT = 0.05  # of the regression's value
+SEEDS, BLOCKS, GLASSES = "seeds", "blocks", "glasses"  # what errors are of
+
+
+class Mean(NamedTuple):
+    """A value, its error (NaN where there is none) and what that is of."""
+
+    value: float
+    error: float
+    error_of: str
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g}" + (f" ± {self.error:.1g}" if np.isfinite(self.error) else "")
 
 
 @dataclass(frozen=True)
@@ -49,11 +69,13 @@ class Group:
     settings: dict[str, object]
     records: tuple[Record, ...]
 
-    def mean(self, value: Callable[[Record], float]) -> tuple[float, float]:
-        """Mean over seeds and its standard error (NaN of one)."""
+    def mean(self, value: Callable[[Record], float]) -> Mean:
+        """Mean over seeds; its error is that of the blocks of one."""
         found = np.array([value(record) for record in self.records])
-        error = found.std(ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.nan
-        return float(found.mean()), float(error)
+        if len(found) > 1:
+            return Mean(float(found.mean()), float(found.std(ddof=1) / np.sqrt(len(found))), SEEDS)
+        error = self.records[0].block_error(value)
+        return Mean(float(found[0]), error, BLOCKS if np.isfinite(error) else "")
 
 
 @dataclass(frozen=True)
@@ -62,8 +84,7 @@ class Row:
 
     glass: str
     quantity: str
-    value: float
-    error: float
+    mean: Mean
     number: str
     limits: str
     passes: bool | None
@@ -114,18 +135,19 @@ def check_rows(base: Sequence[Group]) -> list[Row]:
     for check in CHECKS:
         chosen = [g for g in base if (check.element in g.records[0].listed("atoms") if check.element
                                       else g.composition == check.glass)]
-        values = np.array([g.mean(check.value)[0] for g in chosen])
-        values = values[np.isfinite(values)]
+        means = [g.mean(check.value) for g in chosen]
+        values = np.array([mean.value for mean in means if np.isfinite(mean.value)])
         if not len(values):
             continue
-        value = float(values.mean())
         if check.element and len(chosen) > 1:
-            error, number = float(values.std(ddof=1)), f"{len(chosen)} glasses"
+            several = len(values) > 1
+            mean = Mean(float(values.mean()), float(values.std(ddof=1)) if several else np.nan, GLASSES * several)
+            number = f"{len(values)} glass{'es' * several}"
         else:
-            error, number = chosen[0].mean(check.value)[1], _seeds(chosen[0])
+            mean, number = means[0], _seeds(chosen[0])
         name = f"all with {check.element}" if check.element and len(chosen) > 1 else chosen[0].composition
-        rows.append(Row(name, check.name, value, error, number, f"{check.low:g} to {check.high:g}",
-                        check.low <= value <= check.high, check.published, chosen[0].field))
+        rows.append(Row(name, check.name, mean, number, f"{check.low:g} to {check.high:g}",
+                        check.low <= mean.value <= check.high, check.published, chosen[0].field))
     return rows
 
 
@@ -138,15 +160,15 @@ def boron_rows(base: Sequence[Group]) -> list[Row]:
             continue
         if not K_RANGE[0] <= a["K"] <= K_RANGE[1]:
             continue
-        value, error = group.mean(lambda record: record.n4())
-        off.append(value - a["n4_yun_bray_dell"])
+        mean = group.mean(lambda record: record.n4())
+        off.append(mean.value - a["n4_yun_bray_dell"])
         ratios.add(round(float(a["R"]), 2))
-        rows.append(Row(group.composition, f"N4 at R = {a['R']:.2f}, K = {a['K']:.2f}", value, error, _seeds(group), "",
+        rows.append(Row(group.composition, f"N4 at R = {a['R']:.2f}, K = {a['K']:.2f}", mean, _seeds(group), "",
                         None, f"{a['n4_yun_bray_dell']:.3f}, Yun-Bray-Dell", group.field))
     if off:
         rms = float(np.sqrt(np.mean(np.square(off))))
         enough = len(ratios) >= N4_VALUES
-        rows.append(Row("all of these", "RMS of N4 to the model", rms, np.nan, f"{len(ratios)} values of R",
+        rows.append(Row("all of these", "RMS of N4 to the model", Mean(rms, np.nan, ""), f"{len(ratios)} values of R",
                         f"at most {N4_LIMIT:g}, {N4_VALUES} values of R", rms <= N4_LIMIT if enough else None,
                         "" if enough else "too few values of R to judge", base[0].field))
     return rows
@@ -158,10 +180,10 @@ def density_rows(base: Sequence[Group]) -> list[Row]:
     for group in base:
         expected = float(group.records[0].attributes["density_fluegel_g_cm3"])
         if np.isfinite(expected):
-            value, error = group.mean(density)
-            rows.append(Row(group.composition, "density [g/cm³]", value, error, _seeds(group),
+            mean = group.mean(density)
+            rows.append(Row(group.composition, "density [g/cm³]", mean, _seeds(group),
                             f"{expected:.3f} ± {100 * DENSITY_LIMIT:g} %",
-                            abs(value / expected - 1) <= DENSITY_LIMIT, "Fluegel 2007", group.field))
+                            abs(mean.value / expected - 1) <= DENSITY_LIMIT, "Fluegel 2007", group.field))
     return rows
 
 
@@ -182,9 +204,10 @@ def comparison_rows(found: Sequence[Group], base: Sequence[Group]) -> list[Row]:
             further = [f"{key} {value}" for key, value in other.settings.items()
                        if value != one.settings.get(key) and key not in ("rate", "hot_timestep")]
             for name, value in shown:
-                (mean, error), (first, first_error) = other.mean(value), one.mean(value)
-                rows.append(Row(one.composition, ", ".join([name, _made(other), *further]), mean, error, _seeds(other),
-                                "", None, f"{_number(first, first_error)} at {_made(one)}, {one.field}", other.field))
+                first = one.mean(value)
+                shows = f"{first} ({first.error_of})" if first.error_of else f"{first}"
+                rows.append(Row(one.composition, ", ".join([name, _made(other), *further]), other.mean(value),
+                                _seeds(other), "", None, f"{shows} at {_made(one)}, {one.field}", other.field))
     return rows
 
 
@@ -196,15 +219,13 @@ def _seeds(group: Group) -> str:
     return f"{len(group.records)} seed{'s' * (len(group.records) > 1)}"
 
 
-def _number(value: float, error: float) -> str:
-    return f"{value:.4g}" + (f" ± {error:.1g}" if error > 0 else "")
-
-
 def text(rows: Sequence[Row]) -> str:
     """The table for people."""
-    return markdown(("glass", "field", "quantity", "simulated", "of", "limits", "", "published or compared"), [
-        (row.glass, row.field, row.quantity, _number(row.value, row.error), row.number, row.limits,
-         {True: "", False: "FAILS", None: "shown"}[row.passes], row.source) for row in rows], left=(0, 1, 2, 5, 6, 7))
+    heads = ("glass", "field", "quantity", "simulated", "± over", "of", "limits", "", "published or compared")
+    marks = {True: "", False: "FAILS", None: "shown"}
+    cells = [(row.glass, row.field, row.quantity, str(row.mean), row.mean.error_of, row.number, row.limits,
+              marks[row.passes], row.source) for row in rows]
+    return markdown(heads, cells, left=(0, 1, 2, 4, 6, 7, 8))
 
 
 def draw(base: Sequence[Group], path: Path) -> None:
@@ -234,11 +255,12 @@ def draw(base: Sequence[Group], path: Path) -> None:
         if near:
             boron.plot(r, [yun_bray_dell(x, k) for x in r], color=colour, lw=1)
             values = [g.mean(lambda record: record.n4()) for g in near]
-            boron.errorbar([g.records[0].attributes["R"] for g in near], [v for v, _ in values],
-                           [e if e > 0 else 0 for _, e in values], fmt="o", ms=4, color=colour, label=f"K = {k}")
-    boron.set(xlim=(0, 2.2), ylim=(0, 1), xlabel="R = [Na2O]/[B2O3]", ylabel="N4; lines: Yun-Bray-Dell")
+            boron.errorbar([g.records[0].attributes["R"] for g in near], [mean.value for mean in values],
+                           [mean.error if mean.error_of == SEEDS else 0 for mean in values], fmt="o", ms=4,
+                           color=colour, label=f"K = {k}")
+    boron.set(xlim=(0, 2.2), ylim=(0, 1), xlabel="R = [Na2O]/[B2O3]", ylabel="N4; lines: Yun-Bray-Dell; bars: seeds")
     expected = np.array([g.records[0].attributes["density_fluegel_g_cm3"] for g in base], float)
-    simulated = np.array([g.mean(density)[0] for g in base])
+    simulated = np.array([g.mean(density).value for g in base])
     dense.plot(expected, simulated, "o", ms=4)
     inside = expected[np.isfinite(expected)]
     if len(inside):
@@ -274,6 +296,9 @@ def main() -> None:
     rows = check_rows(base) + boron_rows(base) + density_rows(base) + comparison_rows(found, base)
     if rows:
         print(text(rows))
+        if any(row.mean.error_of == BLOCKS for row in rows):
+            print("\n± over blocks: over the parts of one glass's production run; it says nothing of the scatter "
+                  "between glasses that were made alike")
     others = [group for group in found if group not in base]
     print(f"\njudged: {len(base)} glasses of {field}; " + (
         "only compared: " + "; ".join(f"{g.composition}, {g.field}, {_made(g)}" for g in others) if others
@@ -287,8 +312,9 @@ def main() -> None:
         make_folder(given.table)
         with open(given.table, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(("glass", "field", "quantity", "simulated", "error", "of", "limits", "passes", "compared"))
-            writer.writerows((r.glass, r.field, r.quantity, r.value, r.error, r.number, r.limits,
+            writer.writerow(("glass", "field", "quantity", "simulated", "error", "error_of", "of", "limits", "passes",
+                             "compared"))
+            writer.writerows((r.glass, r.field, r.quantity, *r.mean, r.number, r.limits,
                               "" if r.passes is None else int(r.passes), r.source) for r in rows)
     draw(base, out)
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 KIND = "glass"
 SCHEMA = 1
 BAR_PER_GPA = 1e4
+BLOCK_AXES = {"coordination": 1, "bridging": 0, "oxygen": 0, "angle_sums": 1, "boron": 0, "block_distances": 1,
+              "block_frames": 0}  # fmt: skip
+"""The axis of blocks of the data sets that have one."""
+_OF_THE_BOX = ("composition", "formula_units", "atoms", "elements", "pairs", "cations", "cutoffs_angstrom", "triplets",
+               "bin_angstrom", "reach_angstrom", "volume_angstrom3", "box_angstrom")  # fmt: skip
 
 
 class RecordError(ValueError):
@@ -235,6 +241,46 @@ class Record:
         a = self.attributes
         return structure.pair_correlation(counts, pair, self.listed("atoms"), a["volume_angstrom3"], int(a["frames"]),
                                           rebin, float(a["bin_angstrom"]))
+
+    def g_with_error(
+        self, pair: tuple[str, str], rebin: int = 1,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+        """Bin centres (Å), g(r) of a pair and its standard error from blocks, `rebin` bins of 0.1 Å joined.
+
+        The blocks are the quarters of the production run, which weigh as many frames as they have. Their scatter is
+        that of the motion of this one glass, as far as it is faster than a block; it says nothing of the scatter
+        between glasses that were made alike, for which there are seeds.
+        """
+        counts, frames = self.data["block_distances"][self.pairs.index(pair)], self.data["block_frames"]
+        a = self.attributes
+        width = float(a["bin_angstrom"]) * (self.data["distances"].shape[1] // counts.shape[1])
+        atoms, volume = self.listed("atoms"), a["volume_angstrom3"]
+        found = [structure.pair_correlation(row, pair, atoms, volume, int(n), rebin, width)
+                 for row, n in zip(counts, frames, strict=True) if n]
+        weights = frames[frames > 0] / frames.sum()
+        blocks = np.array([g for _, g in found])
+        mean = weights @ blocks
+        factor = len(weights) / (len(weights) - 1) if len(weights) > 1 else np.nan
+        return found[0][0], mean, np.sqrt(factor * (weights**2 @ (blocks - mean) ** 2))
+
+    def block_error(self, value: Callable[[Record], float]) -> float:
+        """Standard error of a quantity of this record from the blocks of its production run, by the jackknife; of what
+        it tells see `g_with_error`.
+
+        value : takes a record. NaN where it needs more than is kept by block (`BLOCK_AXES`), such as the fine bins of
+        g(r), S(q) or the density; and of a single block.
+        """
+        used = np.flatnonzero(self.data["block_frames"])
+        if len(used) < 2:
+            return np.nan
+        kept = {name: self.attributes[name] for name in _OF_THE_BOX if name in self.attributes}
+        try:
+            found = np.array([value(Record(self.path, kept, {name: np.delete(self.data[name], block, axis)
+                                                             for name, axis in BLOCK_AXES.items()}))
+                              for block in used])
+        except KeyError:
+            return np.nan
+        return float(np.sqrt((len(used) - 1) * found.var()))
 
     def coordination(self, cation: str) -> float:
         """Mean number of oxygens of a cation, over all frames."""

@@ -65,7 +65,16 @@ def test_table_and_figure(folder, tmp_path):
     row = found["SiO2", "oxygens of Si"]
     assert float(row["simulated"]) == pytest.approx(np.mean(numbers))
     assert float(row["error"]) == pytest.approx(abs(numbers[0] - numbers[1]) / 2)
-    assert row["passes"] == str(int(3.95 <= np.mean(numbers) <= 4.05))
+    assert row["passes"] == str(int(3.95 <= np.mean(numbers) <= 4.05)) and row["error_of"] == "seeds"
+    # of one seed the error is over the parts of its run, and the table says so
+    one = record.read(next((folder / "a").glob("60SiO2*.h5")))
+    row = found["60SiO2-20B2O3-20Na2O", "oxygens of Si"]
+    assert float(row["error"]) == pytest.approx(one.block_error(lambda r: r.coordination("Si")))
+    assert (row["error_of"], row["of"]) == ("blocks", "1 seed")
+    assert next("| blocks " in line for line in done.stdout.splitlines() if "oxygens of Si" in line and "60Si" in line)
+    assert "± over blocks: over the parts of one glass's production run; it says nothing of the scatter" in done.stdout
+    row = found["60SiO2-20B2O3-20Na2O", "Si-O peak [Å]"]
+    assert (row["error"], row["error_of"]) == ("nan", ""), "peaks are not kept by parts"
     # rows that fail are marked
     marked = sum("| FAILS |" in line for line in done.stdout.splitlines())
     assert marked == sum(row["passes"] == "0" for row in found.values())

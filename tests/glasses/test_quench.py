@@ -611,6 +611,60 @@ def test_means_weigh_blocks_by_their_frames(finished):
     assert found.n4() == pytest.approx(9 / 12) and found.coordination("B") == pytest.approx(3.75)
 
 
+def test_errors_from_blocks_are_those_of_independent_counts(finished):
+    """Counts of Poisson's law: the variance that blocks show is that of the mean, with blocks of unlike length too."""
+    found = record.read(finished[1] / "record.h5")
+    pair = ("Si", "O")
+    r, g, _ = found.g_with_error(pair)
+    np.testing.assert_allclose(g, found.g(pair, 5)[1])
+    np.testing.assert_allclose(r, found.g(pair, 5)[0])
+    joined = found.g_with_error(pair, 4)
+    np.testing.assert_allclose(joined[1], found.g(pair, 20)[1])
+    rng = np.random.default_rng(5)
+    row, frames = found.pairs.index(pair), np.array([5, 5, 5, 5])
+    found.data["block_frames"] = frames
+    expected, ratios = np.full(100, 400.0), []
+    for _ in range(20):
+        found.data["block_distances"] = rng.poisson(expected, (len(found.pairs), 4, 100))
+        _, g, error = found.g_with_error(pair)
+        norm = g / found.data["block_distances"][row].sum(0)  # g of one count in all blocks
+        ratios.append(np.mean(error**2 / (norm**2 * 4 * expected)))
+    # mean of 2000 variances from 4 blocks each: known to sqrt(2/3/2000) = 2 %
+    assert np.mean(ratios) == pytest.approx(1, abs=0.08)
+    found.data["block_frames"], found.data["block_distances"] = np.array([9, 1, 0, 0]), np.zeros((10, 4, 100), int)
+    found.data["block_distances"][row, :2, 50] = 9, 3
+    _, g, error = found.g_with_error(pair)
+    # g of the blocks is 1 and 3 in units of one count a frame: mean 1.2, squares 0.9² 0.2² + 0.1² 1.8², times 2
+    assert error[50] / g[50] == pytest.approx((2 * (0.81 * 0.04 + 0.01 * 3.24)) ** 0.5 / 1.2)
+
+
+def test_errors_of_ratios_from_blocks(finished):
+    found = record.read(finished[1] / "record.h5")
+    boron = found.listed("cations").index("B")
+    counts = np.zeros((4, 13), int)
+    counts[:, 4], counts[:, 3] = (4, 5, 6, 9), (6, 5, 4, 1)
+    found.data["coordination"][boron] = counts
+    shares = np.array([0.4, 0.5, 0.6, 0.9])
+    assert found.block_error(lambda r: r.n4()) == pytest.approx(shares.std(ddof=1) / 2)
+    assert found.block_error(lambda r: r.coordination("B")) == pytest.approx(shares.std(ddof=1) / 2)
+    sums = found.data["angle_sums"][found.listed("triplets").index("O-Si-O")]
+    sums[:, 0], sums[:, 1] = (100.0, 110.0, 105.0, 115.0), 1.0
+    own = np.std((100, 110, 105, 115), ddof=1) / 2
+    assert found.block_error(lambda r: r.mean_angle("O-Si-O")) == pytest.approx(own)
+    for whole in (lambda r: r.first_peak(("Si", "O")), lambda r: r.attributes["density_g_cm3"]):
+        assert np.isnan(found.block_error(whole)), "not kept by block"
+    found.data["block_frames"] = np.array([2, 0, 0, 0])
+    assert np.isnan(found.block_error(lambda r: r.n4())) and np.isnan(found.g_with_error(("Si", "O"))[2]).all()
+
+
+def test_a_peak_at_the_edge_is_not_made_up(finished):
+    found = record.read(finished[1] / "record.h5")
+    distances = found.data["distances"][found.pairs.index(("Si", "O"))]
+    distances[:] = 0
+    distances[99:102] = 200, 80, 20  # g falls from 2 Å on
+    assert found.first_peak(("Si", "O"), low=2.0, high=3.0) == pytest.approx(2.01)
+
+
 def test_start_by_packmol(tmp_path, short):
     """No two atoms nearer than the overlap, across the boundaries too; the counts are right."""
     from hpctools.glasses.packmol import PackmolError, find, pack
