@@ -1,6 +1,6 @@
 """What the toolkit costs beside a plain LAMMPS input of the same melt, on one core.
 
-    python tests/benchmarks/glass_overhead.py --composition SiO2 --atoms 600 --turns 40
+    python tests/benchmarks/glass_overhead.py --composition SiO2 --atoms 600 --turns 16
 
 Both go on from one restart file of a melt at constant temperature, with the same time step, pair tables, rows of
 thermo.txt and frames. The plain input is one `run`. The toolkit integrates piece by piece, looks for signals and the
@@ -133,6 +133,7 @@ def measure(job: QuenchJob, turns: int, place: Path) -> Result:
         first.advance()
     first.close()
     rivals = [Toolkit(place / "start", place / "toolkit", job), Plain(place / "start", place / "plain", job)]
+    atoms = sum(first.plan.atoms.values())
     seconds, steps = np.zeros((turns + 1, 2)), np.zeros((turns + 1, 2), int)
     for turn in range(turns + 1):
         for index in (0, 1) if turn % 2 else (1, 0):
@@ -141,10 +142,14 @@ def measure(job: QuenchJob, turns: int, place: Path) -> Result:
             rival.go(job.sample_steps)
             seconds[turn, index] = time.process_time() - begin
             steps[turn, index] = rival.engine.extract_global("ntimestep") - before
+        if turn:
+            lost, error = Result(atoms, seconds[1 : turn + 1], steps[1 : turn + 1]).median()
+            print(f"turn {turn}: toolkit {seconds[turn, 0]:.3f} s, plain {seconds[turn, 1]:.3f} s; so far "
+                  f"{100 * lost:.2f} ± {100 * error:.2f} % lost", flush=True)
     assert rivals[0].engine.extract_global("dt") == rivals[1].engine.extract_global("dt")
     for rival in rivals:
         rival.close()
-    return Result(sum(first.plan.atoms.values()), seconds[1:], steps[1:])
+    return Result(atoms, seconds[1:], steps[1:])
 
 
 def main() -> None:
@@ -152,7 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--composition", default="SiO2")
     parser.add_argument("--atoms", type=int, default=600)
-    parser.add_argument("--turns", type=int, default=40, help="of a sample_time, 1000 steps, each (default 40)")
+    parser.add_argument("--turns", type=int, default=16, help="of a sample_time, 1000 steps, each (default 16)")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     job = make("standard", {"composition": given.composition, "atoms": given.atoms, "disorder_time": 1.0,

@@ -1,5 +1,8 @@
 """Structure against crystals and arrangements whose answer is known, and the files of trajectories."""
 
+import gzip
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -145,6 +148,26 @@ def test_frames_are_read_by_id_and_a_torn_one_is_left_out(tmp_path):
     assert [frame.step for frame in frames] == [0, 10]
     assert frames[1].elements.tolist() == ["Si", "O"] and frames[1].lengths.tolist() == [5, 5, 5.5]
     assert frames[1].positions.tolist() == [[-3.5, 0.25, 7.0], [1.0, 2.0, 10.0]]
+
+
+def test_compressed_and_damaged_trajectories(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "analysis"))
+    from figures import AnalysisError
+    from glass_energy_drift import frames_of
+
+    path, packed = tmp_path / "quench.lammpstrj", tmp_path / "quench.lammpstrj.gz"
+    packed.write_bytes(gzip.compress("".join(DUMP.format(step=s) for s in range(0, 1000, 10)).encode()))
+    assert trajectory.steps(path) == [frame.step for frame in frames_of(tmp_path)] == list(range(0, 1000, 10))
+    packed.write_bytes(packed.read_bytes()[:-40])
+    for read in (trajectory.steps, lambda path: list(trajectory.read(path))):
+        with pytest.raises(TrajectoryError, match=r"quench.lammpstrj cannot be read: Compressed file ended"):
+            read(path)
+    path.write_text((DUMP.format(step=0) + DUMP.format(step=10))[:-9])
+    assert trajectory.steps(path) == [0], "a whole file goes first; the unfinished frame does not count"
+    path.unlink()
+    packed.unlink()
+    with pytest.raises(AnalysisError, match=r"No such file or directory; expected the folder of a run"):
+        frames_of(tmp_path)
 
 
 @pytest.mark.parametrize(("torn", "step", "left"), [(0, 20, [0, 10]), (9, 30, [0, 10]), (0, 30, [0, 10, 20]),
