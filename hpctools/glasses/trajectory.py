@@ -127,17 +127,27 @@ def cut_dump(path: Path, step: int) -> None:
 
 
 def cut_table(path: Path, step: int) -> None:
-    """Leave only the whole rows up to and including `step` of a table whose first column is the step."""
+    """Leave only what stands before the first row beyond `step`, or the first that is none, of a table whose first
+    column is the step.
+
+    A run that was resumed within a sample_time has written its header in mid-file once more. Headers after a row that
+    goes must go with it.
+    """
     if not path.exists():
         return
     keep = 0
     for line in path.read_bytes().splitlines(keepends=True):
-        # a run that was resumed within a sample_time has written its header there once more: what follows the first
-        # row beyond the step goes, comments too
-        if not line.endswith(b"\n") or not (line.startswith(b"#") or int(line.split()[0]) <= step):
+        if not line.endswith(b"\n") or (not line.startswith(b"#") and _step(line) > step):
             break
         keep += len(line)
     os.truncate(path, keep)
+
+
+def _step(row: bytes) -> float:
+    try:
+        return int(row.split()[0])
+    except (ValueError, IndexError):
+        return np.inf
 
 
 def read_table(path: Path) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """What the toolkit costs beside a plain LAMMPS input of the same melt, on one core.
 
-    python tests/benchmarks/glass_overhead.py --composition SiO2 --atoms 600 --turns 16
+    python tests/benchmarks/glass_overhead.py --composition SiO2 --atoms 600 --turns 60
 
 Both go on from one restart file of a melt at constant temperature, with the same time step, pair tables, rows of
 thermo.txt and frames. The plain input is one `run`. The toolkit integrates piece by piece, looks for signals and the
@@ -157,7 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--composition", default="SiO2")
     parser.add_argument("--atoms", type=int, default=600)
-    parser.add_argument("--turns", type=int, default=16, help="of a sample_time, 1000 steps, each (default 16)")
+    parser.add_argument("--turns", type=int, default=60, help="of a sample_time, 1000 steps, each (default 60)")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     job = make("standard", {"composition": given.composition, "atoms": given.atoms, "disorder_time": 1.0,

@@ -193,6 +193,10 @@ def test_a_header_after_the_step_goes_with_its_rows(tmp_path):
     path.write_text("# head\n10 1 2\n# head of a resumed run\n20 3 4\n# another\n30 5 6\n# torn")
     trajectory.cut_table(path, 10)
     assert path.read_text() == "# head\n10 1 2\n# head of a resumed run\n"
+    for wrong in ("\n", "2\x00\x00 4\n"):
+        path.write_text(f"# head\n10 1 2\n{wrong}20 3 4\n")
+        trajectory.cut_table(path, 30)
+        assert path.read_text() == "# head\n10 1 2\n"
 
 
 def test_other_columns_are_named(tmp_path):
