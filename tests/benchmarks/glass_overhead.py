@@ -1,15 +1,16 @@
 """What the toolkit costs beside a plain LAMMPS input of the same melt, on one core.
 
-    python tests/benchmarks/glass_overhead.py --composition SiO2 --atoms 600 --turns 60
+    python tests/benchmarks/glass_overhead.py --composition SiO2 --atoms 600 --rounds 60
 
 Both go on from one restart file of a melt at constant temperature, with the same time step, pair tables, rows of
-thermo.txt and frames. The plain input is one `run`. The toolkit integrates piece by piece, looks for signals and the
-wall time, shows its progress, and writes a restart file each sample_time, ten times as often as by default.
+thermo.txt and frames. The toolkit integrates piece by piece, looks for signals and the wall time, shows its progress,
+and writes restart files: pieces of 0.2 s and a restart file each ps, both ten times as often as by default. The plain
+input has neither.
 
-They live in one process and take turns of a sample_time each, now one first, now the other, after one that does not
+They live in one process and go on by turns, 200 steps each, now one first, now the other, after 1000 steps that do not
 count. CPU time is counted, which other work on the machine disturbs less than wall time, over the steps that LAMMPS
-says it did. The result is the median over the turns of the share that is lost, its error from resampled turns.
-Expected: at most 2 %.
+says it did. Five turns make a round of 1000 steps; the result is the median over rounds of the share that is lost, its
+error from resampled rounds. Expected: at most 2 %.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from hpctools.glasses import quench, tables, trajectory
 from hpctools.glasses.job import QuenchJob, make
 from hpctools.progress import Progress
 from hpctools.stop import Stop
+
+TURNS = 5  # in a round
 
 
 class Toolkit:
@@ -96,7 +99,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class Result:
-    """CPU seconds and steps of both in each turn, (turns, 2): the toolkit's, the plain input's."""
+    """CPU seconds and steps of both in each round, (rounds, 2): the toolkit's, the plain input's."""
 
     atoms: int
     seconds: Any
@@ -104,7 +107,7 @@ class Result:
 
     @property
     def lost(self) -> Any:
-        """Share of the plain input's speed that the toolkit loses, by turn."""
+        """Share of the plain input's speed that the toolkit loses, by round."""
         per_step = self.seconds / self.steps
         return 1 - per_step[:, 1] / per_step[:, 0]
 
@@ -121,30 +124,32 @@ class Result:
         return float(np.median(lost)), float(np.median(again, axis=1).std())
 
 
-def measure(job: QuenchJob, turns: int, place: Path) -> Result:
-    """The turns of both, from a melt that is made first in the folder `place`."""
-    job = replace(job, restart_time=job.sample_time)
+def measure(job: QuenchJob, rounds: int, place: Path) -> Result:
+    """Rounds of `TURNS` sample_times of both, from a melt that is made first in the folder `place`."""
     melt = next(s for s in job.stages() if s.name == "melt")
-    if melt.first + (turns + 2) * job.sample_steps > melt.last:
-        raise ValueError(f"the melt has {melt.last - melt.first} steps, expected at least {turns + 2} sample_times")
+    needed = (rounds + 1) * TURNS + 1
+    if melt.first + needed * job.sample_steps > melt.last:
+        raise ValueError(f"the melt has {melt.last - melt.first} steps, expected at least {needed} sample_times")
     first = quench.Run(job, place / "start")
     first.open()
     while first.step < melt.first + job.sample_steps:
         first.advance()
+    first.save()
     first.close()
     rivals = [Toolkit(place / "start", place / "toolkit", job), Plain(place / "start", place / "plain", job)]
     atoms = sum(first.plan.atoms.values())
-    seconds, steps = np.zeros((turns + 1, 2)), np.zeros((turns + 1, 2), int)
-    for turn in range(turns + 1):
+    seconds, steps = np.zeros((rounds + 1, 2)), np.zeros((rounds + 1, 2), int)
+    for turn in range((rounds + 1) * TURNS):
+        number = turn // TURNS
         for index in (0, 1) if turn % 2 else (1, 0):
             rival = rivals[index]
             before, begin = rival.engine.extract_global("ntimestep"), time.process_time()
             rival.go(job.sample_steps)
-            seconds[turn, index] = time.process_time() - begin
-            steps[turn, index] = rival.engine.extract_global("ntimestep") - before
-        if turn:
-            lost, error = Result(atoms, seconds[1 : turn + 1], steps[1 : turn + 1]).median()
-            print(f"turn {turn}: toolkit {seconds[turn, 0]:.3f} s, plain {seconds[turn, 1]:.3f} s; so far "
+            seconds[number, index] += time.process_time() - begin
+            steps[number, index] += rival.engine.extract_global("ntimestep") - before
+        if number and turn % TURNS == TURNS - 1:
+            lost, error = Result(atoms, seconds[1 : number + 1], steps[1 : number + 1]).median()
+            print(f"round {number}: toolkit {seconds[number, 0]:.3f} s, plain {seconds[number, 1]:.3f} s; so far "
                   f"{100 * lost:.2f} ± {100 * error:.2f} % lost", flush=True)
     assert rivals[0].engine.extract_global("dt") == rivals[1].engine.extract_global("dt")
     for rival in rivals:
@@ -157,16 +162,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--composition", default="SiO2")
     parser.add_argument("--atoms", type=int, default=600)
-    parser.add_argument("--turns", type=int, default=60, help="of a sample_time, 1000 steps, each (default 60)")
+    parser.add_argument("--rounds", type=int, default=60, help="of 1000 steps each (default 60)")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
+    quench.PIECE = 0.2
     job = make("standard", {"composition": given.composition, "atoms": given.atoms, "disorder_time": 1.0,
-                            "melt_time": 2.0 * (given.turns + 3)}, "benchmark")  # fmt: skip
+                            "melt_time": 2.0 * (given.rounds + 2), "sample_time": 0.2, "restart_time": 1.0},
+               "benchmark")  # fmt: skip
     with tempfile.TemporaryDirectory() as place:
-        found = measure(job, given.turns, Path(place))
+        found = measure(job, given.rounds, Path(place))
     (lost, error), (toolkit, plain) = found.median(), found.rates
-    print(f"{given.composition}, {found.atoms} atoms, {given.turns} turns of {job.sample_steps} steps: toolkit "
-          f"{toolkit:.4g}, plain {plain:.4g} atom-steps/s (medians); {100 * lost:.2f} ± {100 * error:.2f} % lost")
+    print(f"{given.composition}, {found.atoms} atoms, {given.rounds} rounds of {TURNS * job.sample_steps} steps: "
+          f"toolkit {toolkit:.4g}, plain {plain:.4g} atom-steps/s (medians); "
+          f"{100 * lost:.2f} ± {100 * error:.2f} % lost")
 
 
 if __name__ == "__main__":

@@ -563,17 +563,17 @@ def test_the_benchmark_counts_what_was_done(tmp_path, short, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "tests/benchmarks"))
     from glass_overhead import Result, measure
 
-    job = make("fast", {**short, "sample_time": 0.02, "frame_time": 0.02}, "test")
-    found = measure(job, 3, tmp_path)
-    assert found.steps.tolist() == [[20, 20]] * 3 and (found.seconds > 0).all()
+    job = make("fast", {**short, "melt_time": 0.8, "sample_time": 0.02, "frame_time": 0.02}, "test")
+    found = measure(job, 2, tmp_path)
+    assert found.steps.tolist() == [[100, 100]] * 2 and (found.seconds > 0).all()
     rows = [trajectory.read_table(tmp_path / name / "thermo.txt")[:, 0].tolist() for name in ("toolkit", "plain")]
     first = job.stages()[1].first + 20
-    assert rows[1] == [first + 20, first + 40, first + 60, first + 80] == rows[0][-4:], "both wrote all their rows"
+    assert rows[1] == list(range(first + 20, first + 301, 20)) == rows[0][-15:], "both wrote all their rows"
     assert trajectory.steps(tmp_path / "plain/frames.lammpstrj") == trajectory.steps(
-        tmp_path / "toolkit/quench.lammpstrj")[-5:]
+        tmp_path / "toolkit/quench.lammpstrj")[-16:]
     made_up = Result(10, np.array([[2.0, 1.0], [1.0, 1.0], [4.0, 3.0]]), np.full((3, 2), 20))
     assert made_up.median()[0] == pytest.approx(0.25) and made_up.rates == pytest.approx((100.0, 200.0))
-    with pytest.raises(ValueError, match="expected at least 32 sample_times"):
+    with pytest.raises(ValueError, match="the melt has 400 steps, expected at least 156 sample_times"):
         measure(job, 30, tmp_path / "more")
 
 
