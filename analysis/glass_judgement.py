@@ -8,9 +8,14 @@ Each line is a model in a split. Errors: mean squared error of 64 × 64 plots (a
 the root mean square error of g, and of its ratio to the seeds' noise σ; median over pairs of skill and of explained
 share 1 - (MSE - σ²)/(MSE of the pair mean - σ²), the latter over pairs with signal (MSE of the pair mean > 2 σ²); mean
 absolute errors of the first peak's position and height, and of the coordination number; coverage of 90 % intervals.
-Brackets are 90 % bootstrap intervals over glasses. p: permutation test, the share of random assignments of predictions
-to glasses, all curves of a glass together, that do as well. "shuffled": skill of the same model when the compositions
-are shuffled within each pair before it is fitted; it must not be above 0.
+Skill and explained share are of pairs with at least five curves, and of curves whose pair the fold learned from: the
+others have no pair mean. Brackets are 90 % bootstrap intervals over glasses.
+
+"shuffled" and p, by glass: compositions are shuffled among the glasses --shuffles times (half as often for the Gaussian
+process, which takes half a minute each with 50 glasses), and the model is fitted anew to each. "shuffled" is its mean
+skill then, which must not be above 0. p is the permutation test: the share of these fits, and of the real one, with as
+high a skill in the pairs with signal as the real one. Without knowledge it is uniform. The mean-force network is fitted
+anew --network-shuffles times, the autoencoder never; p needs 19 times.
 
 Intervals of a fold come from the errors in the other folds; those of a left-out dopant or of the top from the split by
 glass, without the glasses that are tested. Networks are kept in --runs (python jobs/glass_train.py makes all folds of
@@ -24,7 +29,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +39,13 @@ from numpy.typing import NDArray
 
 from hpctools.glasses import errors as measures
 from hpctools.glasses.curves import Curves
-from hpctools.glasses.errors import Errors, bootstrap, median_explained, median_skill, permutation_p, shares
+from hpctools.glasses.errors import Errors, bootstrap, median_explained, median_skill, shares
 from hpctools.glasses.held_out import LATENT, MODELS, SIMPLE, HeldOut, NotTrained, Runs, held_out
 from hpctools.glasses.intervals import LEVEL, Conformal
+from hpctools.glasses.models import GaussianProcess
+from hpctools.glasses.permutation import permutation_test
 from hpctools.glasses.splits import SPLITS, SplitError, folds
+from hpctools.progress import Progress
 
 Array = NDArray[np.float64]
 BASELINE = "pair mean"
@@ -48,7 +56,8 @@ HEAD = ("model", "split", "curves", "image MSE", "RMSE of g", "RMSE/σ", "skill"
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """A model in a split; intervals are (low, high), NaN where there is none. n (tested,) arrays of single curves."""
+    """A model in a split; intervals are (low, high), NaN where there is none. n (tested,) arrays of single curves;
+    baseline: squared error of the pair mean, NaN where the fold has not learned from the pair."""
 
     model: str
     split: str
@@ -56,7 +65,7 @@ class Row:
     errors: Errors
     baseline: Array
     covered: Array
-    p: float
+    p: float = np.nan
     shuffled: float = np.nan
     trainings: tuple[str, ...] = ()
 
@@ -153,30 +162,40 @@ def own_coverage(curves: Curves, found: HeldOut) -> Array:
     return (((error <= width) & counted).sum(1) / np.maximum(counted.sum(1), 1)).astype(float)
 
 
-def shuffled_within_pairs(curves: Curves, seed: int) -> Curves:
-    """The same curves, their glasses shuffled within each pair."""
-    rng = np.random.default_rng(seed)
-    glass = curves.glass.copy()
-    for pair in curves.known_pairs:
-        rows = curves.of_pair(pair)
-        glass[rows] = rng.permutation(glass[rows])
-    return replace(curves, glass=glass)
+def squared_errors(curves: Curves, found: HeldOut, base: HeldOut) -> tuple[Array, Array]:
+    """Of a model and of the pair mean, of each tested curve (n,); the latter NaN where there is no pair mean."""
+    rows = found.tested
+    mse, baseline = (((one.g[rows] - curves.g[rows]) ** 2).mean(1) for one in (found, base))
+    return mse, np.where(found.learned[rows], baseline, np.nan)
 
 
-def shuffled_skill(name: str, curves: Curves, runs: Runs, draws: int) -> float:
-    """Mean skill over shuffles, by glass."""
-    values = []
-    for seed in range(draws):
-        mixed = shuffled_within_pairs(curves, seed)
-        parts = folds(mixed, "by glass")
-        mse, base = (((held_out(one, mixed, parts, runs).g - mixed.g) ** 2).mean(1) for one in (name, BASELINE))
-        values.append(float(median_skill(mixed.pairs, mse, base, np.ones((1, len(mixed))))[0]))
-    return float(np.mean(values)) if values else np.nan
+def refitted(name: str, runs: Runs, curves: Curves) -> tuple[Array, Array]:
+    """Squared errors by glass of a model and of the pair mean, both fitted to these curves."""
+    parts = folds(curves, "by glass")
+    return squared_errors(curves, *(held_out(one, curves, parts, runs) for one in (name, BASELINE)))
 
 
-def judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: Runs, shuffles: int
-           ) -> tuple[list[Row], list[str]]:
+def draws_of(name: str, split: str, shuffles: int, network_shuffles: int) -> int:
+    """How often a model is fitted to shuffled compositions in a split; a Gaussian process, which is slow, half as
+    often as other models without a network."""
+    if split != "by glass" or name == BASELINE or name in LATENT:
+        return 0
+    if name not in SIMPLE:
+        return network_shuffles
+    return shuffles // 2 if SIMPLE[name] is GaussianProcess else shuffles
+
+
+def judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: Runs, shuffles: int,
+           network_shuffles: int) -> tuple[list[Row], list[str]]:
     """The rows that can be made, and a line for each that cannot."""
+    total = sum(1 + draws_of(name, split, shuffles, network_shuffles) for split in splits for name in models)
+    with Progress(total, "sets of fits") as progress:
+        return _judged(curves, models, splits, runs, (shuffles, network_shuffles),
+                       lambda note: progress.update(progress.done + 1, note))
+
+
+def _judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: Runs, draws: tuple[int, int],
+            step: Callable[[str], None]) -> tuple[list[Row], list[str]]:
     rows, missing = [], []
     made: dict[tuple[str, str], HeldOut] = {}
     order = sorted(splits, key=lambda split: split != "by glass")  # it calibrates others
@@ -200,24 +219,25 @@ def judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: R
                 continue
             made[split, name] = found
             tested = curves.rows(found.tested)
-            baseline = ((base.g[found.tested] - tested.g) ** 2).mean(1)
+            _, baseline = squared_errors(curves, found, base)
             row = Row(name, split, tested, errors_of(curves, found), baseline, coverage(curves, found, calibration),
-                      permutation_p(tested, found.g[found.tested]), trainings=found.trainings)
-            if split == "by glass" and name not in LATENT and name != BASELINE:
-                # networks take long: once is enough to see what they make of no information
-                number = shuffles if name in SIMPLE else min(shuffles, 1)
-                row = replace(row, shuffled=shuffled_skill(name, curves, runs, number))
+                      trainings=found.trainings)
+            step(f"{name}, {split}")
+            if number := draws_of(name, split, *draws):
+                p, skill = permutation_test(curves, partial(refitted, name, runs), number,
+                                            partial(step, f"{name}, shuffled"))
+                row = replace(row, p=p, shuffled=skill)
             rows.append(row)
             if found.deviation is not None:
-                rows.append(replace(row, model=f"{name}, own σ", covered=own_coverage(curves, found), shuffled=np.nan,
-                                    trainings=()))
+                rows.append(replace(row, model=f"{name}, own σ", covered=own_coverage(curves, found), p=np.nan,
+                                    shuffled=np.nan, trainings=()))
     return sorted(rows, key=lambda row: SPLITS.index(row.split)), missing
 
 
 def best_of(rows: Sequence[Row]) -> Row | None:
     """By glass, the model with the highest explained share, or skill where noise is not known."""
     known = [row for row in rows if row.split == "by glass" and row.model != BASELINE and "own σ" not in row.model]
-    return max(known, key=lambda row: (np.nan_to_num(row.explained[0], nan=-np.inf), row.skill[0]), default=None)
+    return max(known, key=lambda row: tuple(np.nan_to_num((row.explained[0], row.skill[0]), nan=-np.inf)), default=None)
 
 
 def goal_lines(row: Row) -> list[str]:
@@ -228,7 +248,8 @@ def goal_lines(row: Row) -> list[str]:
     if unknown == len(row.curves):
         explained = ["explained share and noise floors: waiting for second seeds"]
     elif not signal:
-        explained = ["explained share: no pair has signal (MSE of the pair mean > 2 σ²)"]
+        explained = [f"explained share: no pair has signal (MSE of the pair mean > 2 σ² over at least "
+                     f"{measures.LEAST_GLASSES} glasses)"]
     else:
         value, passed = row.explained[0], [share for share in signal if share.explained > GOAL_EXPLAINED]
         explained = [
@@ -240,6 +261,10 @@ def goal_lines(row: Row) -> list[str]:
     if 0 < unknown < len(row.curves):
         explained.append(f"{unknown} of {len(row.curves)} curves have no noise floor, for want of second seeds, and do "
                          "not count above")
+    few = [f"{'-'.join(share.pair)} ({share.curves})" for share in found if share.curves < measures.LEAST_GLASSES]
+    if few:
+        explained.append(f"not in the explained share: pairs with fewer than {measures.LEAST_GLASSES} curves whose "
+                         f"fold learned from the pair (in brackets): {', '.join(few)}")
     value, (low, high) = row.coverage
     if not np.isfinite(low):
         return [*explained, "coverage: too few glasses"]
@@ -316,15 +341,15 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     best = best_of(rows)
     if best is not None:
-        for share in best.pair_shares():
+        known = [share for share in best.pair_shares() if share.curves]
+        for share in known:
             name = "-".join(share.pair)
             right.plot(share.baseline**0.5, share.mse**0.5, "o", ms=4, color="C0")
             right.annotate(name, (share.baseline**0.5, share.mse**0.5), fontsize=6.5, xytext=(3, 2),
                            textcoords="offset points")
             if np.isfinite(share.noise):
                 right.plot(share.baseline**0.5, share.noise**0.5, "_", ms=7, color="0.4")
-        ends = np.array([0.5 * min(s.baseline for s in best.pair_shares()) ** 0.5,
-                         1.5 * max(s.baseline for s in best.pair_shares()) ** 0.5])
+        ends = np.array([0.5 * min(s.baseline for s in known) ** 0.5, 1.5 * max(s.baseline for s in known) ** 0.5])
         right.plot(ends, ends, color="0.6", lw=0.8)
         right.set(xscale="log", yscale="log", xlabel="RMSE of g, pair mean", ylabel="RMSE of g; dashes: seeds' noise",
                   title=f"{best.model}, by glass")
@@ -336,13 +361,14 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
     make_folder(path)
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("model", "split", "pair", "curves", "mse", "mse_pair_mean", "noise", "skill", "signal",
-                         "explained", "coverage"))
+        writer.writerow(("model", "split", "pair", "curves", "rmse", "coverage", "curves_with_pair_mean", "mse",
+                         "mse_pair_mean", "noise", "skill", "signal", "explained"))
         for row in rows:
             for share in row.pair_shares():
                 of = row.curves.of_pair(share.pair)
-                writer.writerow((row.label, row.split, "-".join(share.pair), share.curves, share.mse, share.baseline,
-                                 share.noise, share.skill, int(share.signal), share.explained, row.covered[of].mean()))
+                writer.writerow((row.label, row.split, "-".join(share.pair), len(of), row.errors.mse[of].mean() ** 0.5,
+                                 row.covered[of].mean(), share.curves, share.mse, share.baseline, share.noise,
+                                 share.skill, int(share.signal), share.explained))
 
 
 def main() -> None:
@@ -355,14 +381,17 @@ def main() -> None:
                         help=f"some of: {'; '.join(SPLITS)}")
     asked.add_argument("--force-epochs", type=int, default=0,
                        help="of the mean-force network (default: as trained, 300 where it is missing)")
-    asked.add_argument("--shuffles", type=int, default=3, help="of compositions, for the permutation test (default 3)")
+    asked.add_argument("--shuffles", type=int, default=39, metavar="N",
+                       help="of compositions, for the permutation test; at least 19 give a p (default 39)")
+    asked.add_argument("--network-shuffles", type=int, default=0, metavar="N",
+                       help="the same for the mean-force network, which takes five trainings each (default 0)")
     given = asked.parse_args()
     curves, left, runs, out = read(given)
     if left:
         print("left out, expected pairs in the first shell in brackets:\n  " + "\n  ".join(left))
     runs = replace(runs, force_epochs=given.force_epochs)
     models = list(dict.fromkeys([BASELINE, *given.models]))
-    rows, missing = judged(curves, models, given.splits, runs, given.shuffles)
+    rows, missing = judged(curves, models, given.splits, runs, given.shuffles, given.network_shuffles)
     if not rows:
         raise AnalysisError("no split can be made: " + "; ".join(missing))
     print("\n" + markdown(HEAD, [row.cells() for row in rows], left=(0, 1)))

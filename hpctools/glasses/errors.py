@@ -2,7 +2,8 @@
 
 σ² is the variance of a simulated curve, from its seeds: the mean squared error of a perfect prediction. The skill of a
 model is 1 - MSE/MSE(pair mean), its explained share 1 - (MSE - σ²)/(MSE(pair mean) - σ²), both within a pair, with
-means over the pair's curves.
+means over the pair's curves. Curves of a pair that the training part of their fold lacks have no pair mean (NaN), and
+do not count in either; nor do pairs with fewer than `LEAST_GLASSES` others.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from .shells import coordination_number, first_peak
 
 Array = NDArray[np.float64]
 SIGNAL = 2.0  # a pair has signal where MSE(pair mean) > 2 σ²
+# The mean of m curves errs by σ²(1 + 1/m) where composition does not matter at all: by 2 σ² for two glasses, one of
+# which is learned from; five, of which three or four are, leave 1.25 to 1.33 σ².
+LEAST_GLASSES = 5
 DRAWS = 1000
 
 
@@ -63,7 +67,8 @@ def blank_image_error(curves: Curves, top: Array) -> float:
 
 @dataclass(frozen=True, eq=False)
 class PairShare:
-    """Of a pair: mean squared errors of a model and of the pair mean, σ², and what follows."""
+    """Of a pair: number of curves with a pair mean, their mean squared errors by a model and by the pair mean, their
+    σ², and what follows."""
 
     pair: Pair
     curves: int
@@ -82,38 +87,48 @@ class PairShare:
 
     @property
     def signal(self) -> bool:
-        return self.baseline > SIGNAL * self.noise
+        return self.curves >= LEAST_GLASSES and self.baseline > SIGNAL * self.noise
 
 
 def shares(pairs: tuple[Pair, ...], mse: Array, baseline: Array, noise: Array) -> list[PairShare]:
-    """The pairs' rows, from the errors of single curves (n,)."""
+    """The pairs' rows, from the errors of single curves (n,); baseline: NaN where a curve has no pair mean."""
     found = []
     for pair in dict.fromkeys(pairs):
-        rows = np.array([one == pair for one in pairs])
-        found.append(PairShare(pair, int(rows.sum()), *(float(v[rows].mean()) for v in (mse, baseline, noise))))
+        rows = np.array([one == pair for one in pairs]) & np.isfinite(baseline)
+        means = (float(v[rows].mean()) if rows.any() else np.nan for v in (mse, baseline, noise))
+        found.append(PairShare(pair, int(rows.sum()), *means))
     return found
 
 
 def median_skill(pairs: tuple[Pair, ...], mse: Array, baseline: Array, weights: Array) -> Array:
-    """Skill, median over the pairs with more than one curve, for each row of weights of the curves (draws, n)."""
-    several = [pair for pair in dict.fromkeys(pairs) if pairs.count(pair) > 1]
-    means = _pair_means(pairs, several, np.array([mse, baseline]), weights)
-    return _median(1 - means[0] / means[1])
+    """Skill, median over the pairs with enough curves, for each row of weights of the curves (draws, n)."""
+    means = _pair_means(pairs, np.array([mse, baseline]), weights)
+    with np.errstate(invalid="ignore"):  # an error of 0 has no skill
+        return _median(1 - means[0] / means[1])
 
 
 def median_explained(pairs: tuple[Pair, ...], mse: Array, baseline: Array, noise: Array, weights: Array) -> Array:
     """Explained share, median over the pairs with signal, for each row of weights (draws, n); NaN without any."""
-    mse_of, base, floor = _pair_means(pairs, list(dict.fromkeys(pairs)), np.array([mse, baseline, noise]), weights)
+    mse_of, base, floor = _pair_means(pairs, np.array([mse, baseline, noise]), weights)
     share = 1 - (mse_of - floor) / np.where(base > floor, base - floor, np.nan)
     return _median(np.where(base > SIGNAL * floor, share, np.nan))
 
 
-def _pair_means(pairs: tuple[Pair, ...], chosen: list[Pair], values: Array, weights: Array) -> Array:
-    """Weighted means over the curves of each pair (values, draws, pairs); NaN where no curve of a pair is drawn."""
-    belongs = np.array([[one == pair for pair in chosen] for one in pairs], float).reshape(len(pairs), len(chosen))
+def enough(pairs: tuple[Pair, ...], baseline: Array) -> list[Pair]:
+    """The pairs with at least `LEAST_GLASSES` curves that have a pair mean."""
+    known = [pair for pair, base in zip(pairs, baseline) if np.isfinite(base)]
+    return [pair for pair in dict.fromkeys(known) if known.count(pair) >= LEAST_GLASSES]
+
+
+def _pair_means(pairs: tuple[Pair, ...], values: Array, weights: Array) -> Array:
+    """Weighted means over the curves of each pair with enough of them (values, draws, pairs); NaN where no curve of a
+    pair is drawn. values[1]: that of the pair mean."""
+    known = np.isfinite(values[1])
+    belongs = np.array([[one == pair for pair in enough(pairs, values[1])] for one in pairs], float)
+    belongs = belongs.reshape(len(pairs), -1) * known[:, None]
     total = weights @ belongs
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.array([(weights * value) @ belongs / total for value in values])
+        return np.array([(weights * np.where(known, value, 0.0)) @ belongs / total for value in values])
 
 
 def _median(values: Array) -> Array:
@@ -141,34 +156,3 @@ def bootstrap(glass: NDArray[np.int64], statistic: Callable[[Array], Array], dra
         return np.nan, np.nan
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def permutation_p(curves: Curves, predicted: Array, draws: int = DRAWS, seed: int = 0) -> float:
-    """Share of random assignments of the predictions to glasses that err no more than the real one.
-
-    The curves of a glass share its composition, and its errors are not independent: glasses change places with all
-    their curves, among those that have the same pairs. Errors count over the pair's variance, so that no pair
-    dominates; the real assignment is one of all (E. S. Edgington, Randomization Tests, 1980). NaN where no two glasses
-    have the same pairs.
-    """
-    rng = np.random.default_rng(seed)
-    spread = {pair: max(float(curves.g[curves.of_pair(pair)].var(0).mean()), 1e-12) for pair in curves.known_pairs}
-    alike: dict[tuple[Pair, ...], list[NDArray[np.int64]]] = {}
-    for glass in np.unique(curves.glass):
-        rows = np.flatnonzero(curves.glass == glass)
-        rows = rows[np.array(sorted(range(len(rows)), key=lambda k: curves.pairs[rows[k]]))]
-        alike.setdefault(tuple(curves.pairs[row] for row in rows), []).append(rows)
-    total, exceeded = [], 0
-    for pairs, glasses in alike.items():
-        if len(glasses) > 1:
-            rows = np.array(glasses)  # (glasses, pairs)
-            weight = np.array([1 / spread[pair] for pair in pairs])
-            # of the prediction for one glass, taken for another: summed over their pairs
-            total.append((((predicted[rows][:, None] - curves.g[rows][None]) ** 2).mean(3) * weight).sum(2))
-    if not total:
-        return np.nan
-    real = sum(float(np.trace(table)) for table in total)
-    for _ in range(draws):
-        drawn = sum(float(table[rng.permutation(len(table)), np.arange(len(table))].sum()) for table in total)
-        exceeded += drawn <= real * (1 + 1e-12)
-    return (exceeded + 1) / (draws + 1)

@@ -60,12 +60,13 @@ class NotTrained(Exception):
 @dataclass(frozen=True, eq=False)
 class HeldOut:
     """Of the n curves of a data set: predictions (n, bins), NaN where no fold tests the curve; top (n,) of their plots;
-    fold (n,) that tests a curve, -1 where none does; deviation (n, bins) and images (n, 64, 64) where a model has
-    them; trainings: a line on the network of each fold."""
+    fold (n,) that tests a curve, -1 where none does; learned (n,): whether this fold learns from curves of its pair;
+    deviation (n, bins) and images (n, 64, 64) where a model has them; trainings: a line on the network of each fold."""
 
     g: Array
     top: Array
     fold: NDArray[np.int64]
+    learned: NDArray[np.bool_]
     deviation: Array | None = None
     images: Array | None = None
     trainings: tuple[str, ...] = ()
@@ -111,18 +112,21 @@ def held_out(name: str, curves: Curves, folds: list[Fold], runs: Runs, stop: Sto
     """Predictions of a model of `MODELS` for the test parts of folds. Raises NotTrained."""
     n, bins = curves.g.shape
     g, top, place = np.full((n, bins), np.nan), np.ones(n), np.full(n, -1)
+    learned = np.zeros(n, bool)
     further: dict[str, Array] = {}
     trainings: list[str] = []
     for index, fold in enumerate(folds):
         found = _cached(name, curves, fold, runs, stop, trainings)
         test = fold.test
         g[test], place[test] = found["g"], index
+        known = set(curves.rows(fold.train).pairs)
+        learned[test] = [curves.pairs[row] in known for row in test]
         top[test] = Axes.of(curves.rows(fold.train)).top(curves.rows(test).query)
         for key in found.keys() - {"g"}:
             if key not in further:
                 further[key] = np.full((n, *found[key].shape[1:]), np.nan)
             further[key][test] = found[key]
-    return HeldOut(g, top, place, further.get("deviation"), further.get("images"),
+    return HeldOut(g, top, place, learned, further.get("deviation"), further.get("images"),
                    tuple(dict.fromkeys(trainings)))
 
 

@@ -188,7 +188,7 @@ def test_judgement(short_glasses, runs, tmp_path, script):
     """The whole table with networks of a few epochs; numbers of it by hand."""
     code, text, error = script(
         "analysis/glass_judgement.py", short_glasses, "--runs", runs, *REACH, "--epochs", 2, "--force-epochs", 4,
-        "--out", tmp_path / "j.png", "--table", tmp_path / "j.csv", "--shuffles", 1, "--splits", "by glass",
+        "--out", tmp_path / "j.png", "--table", tmp_path / "j.csv", "--shuffles", 1, "--network-shuffles", 1, "--splits", "by glass",
         "leave the top out", "--models", "nearest composition", "Gaussian process", "mean-force network",
         "CNN + forest, paper")  # fmt: skip
     assert code == 0, error

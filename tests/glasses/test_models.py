@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from hpctools.glasses import curves, errors, models, record
+from hpctools.glasses import curves, errors, models, permutation, record
 from hpctools.glasses.autoencoder import Autoencoder
 from hpctools.glasses.composition import parse
 from hpctools.glasses.density import start_density
 from hpctools.glasses.fingerprint import mole_fractions
 from hpctools.glasses.forest import SCANS, Components, FittedForest, scan
+from hpctools.glasses.held_out import Runs, held_out
 from hpctools.glasses.intervals import Conformal
 from hpctools.glasses.learning_settings import FOLDS, GlassTraining, for_kind
 from hpctools.glasses.mean_force import PAIRS, MeanForceNetwork, inputs, tables
+from hpctools.glasses.permutation import permutation_test
 from hpctools.glasses.relaxed_density import RelaxedDensity, simulated
 from hpctools.glasses.splits import by_glass, fold, folds
 from hpctools.training_settings import TrainingError
@@ -188,16 +190,51 @@ def test_splits_keep_what_they_promise():
 
 
 def test_shares_by_hand():
-    pairs = (("Si", "O"), ("Si", "O"), ("O", "O"))
-    one, other = errors.shares(pairs, np.array([1.0, 3, 1]), np.array([4.0, 6, 1]), np.array([1.0, 1, 1]))
-    assert (one.mse, one.baseline, one.noise) == (2, 5, 1)
+    pairs = 5 * (("Si", "O"),) + 5 * (("O", "O"),) + 4 * (("Na", "O"),)
+    mse = np.array([1.0, 3, 1, 3, 2, *9 * [1.0]])
+    base = np.array([4.0, 6, 4, 6, 5, *5 * [1.0], *4 * [90.0]])
+    noise = np.ones(14)
+    one, other, few = errors.shares(pairs, mse, base, noise)
+    assert (one.curves, one.mse, one.baseline, one.noise) == (5, 2, 5, 1)
     assert one.skill == pytest.approx(0.6) and one.explained == pytest.approx(0.75) and one.signal
     assert not other.signal and np.isnan(other.explained) and other.skill == 0
-    mse, base, noise = np.array([1.0, 3, 1]), np.array([4.0, 6, 1]), np.ones(3)
-    weights = np.array([[1.0, 1, 1], [0, 2, 0], [0, 0, 2]])
-    # O-O has one curve and no signal; the second draw has the second curve twice, the third none of Si-O
-    np.testing.assert_allclose(errors.median_skill(pairs, mse, base, weights), [0.6, 0.5, np.nan])
+    assert not few.signal and np.isnan(few.explained), "four glasses say nothing"
+    weights = np.array([np.ones(14), np.eye(14)[1] * 2, np.eye(14)[13]])
+    # the second draw has the second curve twice, the third none of the pairs that count
+    np.testing.assert_allclose(errors.median_skill(pairs, mse, base, weights), [0.3, 0.5, np.nan])
     np.testing.assert_allclose(errors.median_explained(pairs, mse, base, noise, weights), [0.75, 0.6, np.nan])
+
+
+def test_curves_without_a_pair_mean_do_not_count():
+    """Na-Ba was learned for four of its glasses; the substitute's error for the fifth is no baseline."""
+    pairs = 5 * (("Si", "O"),) + 5 * (("Na", "Ba"),)
+    mse, base = np.array([*5 * [2.0], *5 * [1.0]]), np.array([*5 * [5.0], *4 * [90.0], np.nan])
+    one, few = errors.shares(pairs, mse, base, np.ones(10))
+    assert one.signal and few.curves == 4 and not few.signal and few.baseline == 90
+    every = np.ones((1, 10))
+    assert errors.enough(pairs, base) == [("Si", "O")]
+    assert errors.median_skill(pairs, mse, base, every) == pytest.approx(0.6)
+    assert errors.median_explained(pairs, mse, base, np.ones(10), every) == pytest.approx(0.75)
+    # the sixth curve, which is learned, lets the pair count, without the fifth
+    more, twice = (*pairs, ("Na", "Ba")), np.append(base, 90.0)
+    share = errors.shares(more, np.append(mse, 1.0), twice, np.ones(11))[1]
+    assert (share.curves, share.baseline, share.mse) == (5, 90, 1) and share.signal
+    rare = errors.shares((("Na", "Ba"),), np.ones(1), np.array([np.nan]), np.ones(1))[0]
+    assert rare.curves == 0 and not rare.signal and np.isnan(rare.mse)
+
+
+def test_held_out_knows_which_pairs_a_fold_learned(tmp_path):
+    """Ba-O stands in one glass alone: no fold that tests it has learned it."""
+    data = designed(SODIUM, linear)
+    single = designed(["90SiO2-10BaO"], linear, (("Ba", "O"), ("Si", "O")))
+    both = replace(data, compositions=data.compositions + single.compositions, glass=np.append(data.glass, [8, 8]),
+                   realised=data.realised + single.realised, pairs=data.pairs + single.pairs,
+                   g=np.concatenate([data.g, single.g]))  # fmt: skip
+    both = replace(both, **{name: np.concatenate([getattr(data, name), getattr(single, name)])
+                            for name in ("variance", "seeds", "expected", "densities")})
+    found = held_out("pair mean", both, by_glass(both), Runs(tmp_path))
+    assert [both.pairs[row] for row in np.flatnonzero(~found.learned)] == [("Ba", "O")]
+    assert found.learned.sum() == len(both) - 1 and np.isfinite(found.g).all()
 
 
 def test_a_perfect_prediction_explains_everything_but_noise():
@@ -230,31 +267,72 @@ def test_bootstrap_of_a_mean():
     assert np.isnan(errors.bootstrap(np.zeros(5, int), lambda w: w[:, 0])).all()
 
 
-def test_permutations_tell_knowledge_from_chance():
-    data = designed(SODIUM, linear)
-    assert errors.permutation_p(data, data.g) == pytest.approx(1 / 1001)
-    mean = models.PairMean()
-    mean.fit(data)
-    assert errors.permutation_p(data, mean.predict(data.query)) == 1
-    rng = np.random.default_rng(2)
-    p = [errors.permutation_p(data, rng.permutation(data.g), draws=200, seed=k) for k in range(40)]
-    assert 0.3 < np.mean(p) < 0.7, "without knowledge p is uniform"
+MIXED = [*(f"{100 - x}SiO2-{x}Na2O" for x in (5, 10, 15, 20, 30)), *(f"{100 - x}SiO2-{x}BaO" for x in (4, 8, 12)),
+         *(f"{100 - x - y}SiO2-{x}B2O3-{y}Na2O" for x, y in ((10, 25), (20, 20), (25, 15), (30, 10), (15, 5)))]
 
 
-def test_curves_of_one_glass_are_permuted_together():
-    """Null: one hidden number a glass in all of its ten curves, and one of its own in the predictions."""
-    pairs = [(a, b) for i, a in enumerate(("Si", "B", "Na", "O")) for b in ("Si", "B", "Na", "O")[i:]]
-    glasses = [f"{100 - 2 * x}SiO2-{x}B2O3-{x}Na2O" for x in range(4, 24, 2)]
-    data = designed(glasses, lambda glass, pair: np.ones(4), pairs)
+def mixed():
+    """Glasses of which some have Na-O and some B-O; curves of 4 bins."""
+    whole = designed(MIXED, lambda glass, pair: np.ones(4), (("Si", "O"), ("O", "O"), ("Na", "O"), ("B", "O")))
+    return whole.rows(row for row, (glass, pair) in enumerate(whole.query) if set(pair) <= set(glass.elements))
+
+
+def refitted(data):
+    """Squared errors by glass of the nearest composition and of the pair mean."""
+    found = []
+    for model in (models.NearestComposition(), models.PairMean()):
+        mse = np.zeros(len(data))
+        for part in by_glass(data):
+            model.fit(data.rows(part.train))
+            test = data.rows(part.test)
+            mse[part.test] = ((model.predict(test.query) - test.g) ** 2).mean(1)
+        found.append(mse)
+    return found
+
+
+def test_permutations_see_knowledge_of_glasses_with_different_pairs():
+    """A law of Na2O and B2O3 in all pairs, with noise: no shuffle is as good, though hardly two glasses are alike."""
+    rng = np.random.default_rng(1)
+    data = mixed()
+    law = np.array([mole_fractions(glass)[:2] @ (3, -2) for glass, _ in data.query])
+    p, skill = permutation_test(replace(data, g=1 + law[:, None] + rng.normal(0, 0.05, data.g.shape)), refitted, 19)
+    assert p == 0.05 and skill < 0
+    assert np.isnan(permutation_test(data, refitted, 18)[0]), "too few draws for a p"
+
+
+def test_without_knowledge_p_is_uniform():
+    """Null: hidden numbers a glass in all of its curves, half of their variance; held-out predictions are then worse than the pair mean."""
     rng = np.random.default_rng(3)
-    p = []
-    for _ in range(200):
-        true, guessed = (rng.normal(size=10)[data.glass][:, None] + 0.1 * rng.normal(size=data.g.shape) for _ in "ab")
-        p.append(errors.permutation_p(replace(data, g=true), guessed, draws=99, seed=int(rng.integers(2**31))))
-    assert 0.01 <= np.mean(np.array(p) <= 0.05) <= 0.10 and 0.4 < np.mean(p) < 0.6
-    # glasses with different pairs cannot change places
-    one = designed(["SiO2"], lambda glass, pair: np.ones(4))
-    assert np.isnan(errors.permutation_p(one, one.g))
+    data, p, real = mixed(), [], []
+    for _ in range(40):
+        hidden = rng.normal(size=(len(MIXED), 4))[data.glass] + rng.normal(size=data.g.shape)
+        found = replace(data, g=hidden)
+        p.append(permutation_test(found, refitted, 19)[0])
+        mse, baseline = refitted(found)
+        real.append(1 - mse.mean() / baseline.mean())
+    assert np.mean(real) < -0.2
+    assert 0.35 < np.mean(p) < 0.65 and np.mean(np.array(p) <= 0.1) <= 0.25 and np.mean(np.array(p) > 0.5) > 0.25
+
+
+def test_shuffles_keep_the_curves_of_a_pair_and_of_a_glass_together():
+    data = mixed()
+    for seed in range(3):
+        made = permutation.shuffled(data, seed)
+        for pair in data.known_pairs:
+            rows = data.of_pair(pair)
+            assert sorted(made.glass[rows]) == sorted(data.glass[rows]) and (made.glass[rows] != data.glass[rows]).any()
+        one, other = (made.glass[data.of_pair(pair)] for pair in (("Si", "O"), ("O", "O")))
+        np.testing.assert_array_equal(one, other, "both stand in every glass")
+
+
+def test_only_pairs_with_signal_count_in_the_permutation_test():
+    pairs = 5 * (("Si", "O"),) + 5 * (("O", "O"),)
+    base = np.array([*5 * [5.0], *5 * [1.5]])
+    chosen = permutation.pairs_to_learn(pairs, base, np.ones(10))
+    assert chosen == [("Si", "O")]
+    assert permutation.mean_skill(pairs, chosen, np.array([*5 * [1.0], *5 * [99.0]]), base) == pytest.approx(0.8)
+    unknown = permutation.pairs_to_learn(pairs, base, np.full(10, np.nan))
+    assert unknown == [("Si", "O"), ("O", "O")], "without noise all"
 
 
 def test_intervals_cover_what_they_say():
