@@ -47,7 +47,7 @@ class Curves:
     seeds : (n,). expected : (n,) pairs of atoms in the first shell over all seeds, by the pair's mean g(r).
     densities : (n, 2) 1/Å³ of the two elements.
     cutoffs : end of the first shell of each pair, Å.
-    left_out : lines on the records that do not count.
+    left_out : lines on the records that do not count. field : name of the force field.
     """
 
     compositions: tuple[Composition, ...]
@@ -62,6 +62,7 @@ class Curves:
     densities: NDArray[np.float64]
     cutoffs: dict[Pair, float]
     left_out: tuple[str, ...] = ()
+    field: str = ""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -150,6 +151,7 @@ def gather(records: Sequence[Record], reach: float = REACH) -> Curves:
     found = Curves(
         tuple(compositions), tuple(realised), np.array(glass), tuple(pairs), r, np.array(g), np.array(variance),
         np.array(seeds), np.zeros(len(pairs)), np.array(densities), {}, tuple(told),
+        str(groups[0][0].attributes["force_field"]),
     )  # fmt: skip
     return _with_shells(found, np.array(number))
 

@@ -26,8 +26,9 @@ TRAIN = """Learn g(r) from the records of glasses.
 gaussian-process: one within each pair, over mole fractions. mean-force: a 1-D convolutional network for the change of
 the potential of mean force. autoencoder: images of curves to 8 latents, and a forest to these.
 Without --fold the model learns from every curve (the autoencoder from four fifths, as the paper's), its intervals come
-from five folds by glass, and the file pair_correlation.npz in --out serves `predict --weights`. Networks of other folds
-keep a part for analysis/glass_judgement.py.
+from five folds by glass, and the file pair_correlation.npz in --out serves `predict --weights`. The autoencoder is
+trained once: in these folds its forest alone is fitted anew, so that its intervals are too narrow, which `predict`
+says. Networks of other folds keep a part for analysis/glass_judgement.py.
 Stopped or killed trainings go on when the same command is run again.
 """
 
@@ -37,7 +38,8 @@ PREDICT = """g(r) of pairs in a glass, with intervals, coordination numbers and 
     python -m hpctools.glasses predict --composition 80SiO2-20BaO --pair Ba-O --csv ba.csv --out ba.png
     python -m hpctools.glasses predict --composition 60SiO2-20B2O3-20Na2O --json --weights runs/gp/pair_correlation.npz
 
-Without --pair all pairs of the glass are shown. Intervals hold 90 % of the bins of glasses like those learned from.
+Without --pair all pairs of the glass are shown. Intervals hold 90 % of the bins of glasses like those learned from; a
+glass unlike them (other oxides, far from all of them, outside the force field's limits) gets a warning.
 """
 
 _RAW = argparse.RawDescriptionHelpFormatter

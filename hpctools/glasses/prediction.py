@@ -1,7 +1,8 @@
 """Trained models as files, and predictions from them: g(r) with its interval, first peak, coordination number.
 
 A file holds what the model was fitted to, the parameters that were fitted, and the errors of the model on glasses that
-it had not seen, from which the intervals come. It is read by `load`.
+it had not seen, from which the intervals come. It is read by `load`. Of an autoencoder only the forest has not seen
+these glasses (`SEEN`): its intervals are too narrow.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from hpctools.world import World
 from .composition import Composition, from_units, parse
 from .curves import Curves
 from .density import start_density
-from .fingerprint import OXIDES, Pair, Query, check, pair_of, shares, substitutes
+from .fingerprint import OXIDES, Pair, Query, check, mole_fractions, pair_of, shares, substitutes
+from .forcefield import ForceFieldError, available
+from .forcefield import load as load_field
 from .intervals import LEVEL, Conformal
 from .learning_settings import GlassTraining
 from .models import GaussianProcess, Model
@@ -33,6 +36,7 @@ from .splits import FOLDS, Fold, by_glass
 
 NETWORK = "glass pair correlation"
 SHIPPED = Path(__file__).parents[1] / "data/glasses/pair_correlation.npz"
+SEEN = ("autoencoder",)  # kinds whose network has learned from the glasses by whose errors the intervals are made
 Array = NDArray[np.float64]
 
 
@@ -131,6 +135,8 @@ class Predictor:
 
     def _warnings(self, glass: Composition, pair: Pair) -> list[str]:
         found = []
+        if self.stored.config["kind"] in SEEN:
+            found.append("the network has seen the glasses by whose errors the interval is made: it is too narrow")
         if pair not in self.curves.pairs:
             found.append(f"no glass that was learned from has enough {'-'.join(pair)} pairs: this is a guess from "
                          "other pairs")
@@ -139,7 +145,42 @@ class Predictor:
             if not min(values) - 0.5 <= glass[oxide] <= max(values) + 0.5:
                 found.append(f"{glass[oxide]:g} mol % {oxide} is outside the {min(values):g} to {max(values):g} that "
                              "was learned from: the interval is too narrow there")
-        return found
+        if all(set(one.percent) != set(glass.percent) for one in self.curves.compositions):
+            found.append(f"no glass that was learned from consists of {', '.join(glass.percent)}: the interval is of "
+                         "other kinds of glass, and too narrow")
+        return [*found, *self._far(glass, pair), *_refused(self.curves.field, glass)]
+
+    def _far(self, glass: Composition, pair: Pair) -> list[str]:
+        """A line if the nearest glass with the pair is farther away than the learned glasses are from each other.
+
+        Errors for the intervals were made at distances of one learned glass to the next: the bound is the distance
+        that a share `LEVEL` of the glasses keep to their nearest, in mol %, as the root of summed squares.
+        """
+        names = np.unique(self.curves.glass)
+        points = 100 * np.array([mole_fractions(self.curves.realised[name]) for name in names])
+        apart = np.linalg.norm(points[:, None] - points, axis=2)
+        np.fill_diagonal(apart, np.inf)
+        usual = float(np.quantile(apart.min(1), LEVEL))
+        having = np.isin(names, self.curves.glass[self.curves.of_pair(pair)]) | (pair not in self.curves.pairs)
+        away = np.where(having, np.linalg.norm(points - 100 * mole_fractions(glass), axis=1), np.inf)
+        nearest = int(np.argmin(away))
+        if away[nearest] <= usual:
+            return []
+        return [f"the nearest glass with this pair that was learned from, {self.curves.compositions[names[nearest]]}, "
+                f"is {away[nearest]:.1f} mol % away (root of summed squares), while {100 * LEVEL:.0f} % of the learned "
+                f"glasses have another within {usual:.1f} mol %: the interval may be too narrow"]
+
+
+def _refused(field: str, glass: Composition) -> list[str]:
+    """A line if the force field of the simulations refuses the glass; none for a field that does not come with the
+    package."""
+    if field not in available():
+        return []
+    try:
+        load_field(field, glass)
+    except ForceFieldError as error:
+        return [f"the simulations that were learned from cannot be made of this glass: {error}"]
+    return []
 
 
 def inner_folds(curves: Curves) -> list[Fold]:
@@ -170,7 +211,7 @@ def save(path: Path, kind: str, curves: Curves, errors: Array, arrays: dict[str,
         **config, "network": NETWORK, "kind": kind, "compositions": [str(glass) for glass in curves.compositions],
         "units": [json.loads(_units(glass)) for glass in curves.realised],
         "pairs": ["-".join(pair) for pair in curves.pairs],
-        "cutoffs": {"-".join(pair): value for pair, value in curves.cutoffs.items()},
+        "cutoffs": {"-".join(pair): value for pair, value in curves.cutoffs.items()}, "field": curves.field,
         "curves": curves.fingerprint(), "settings": asdict(settings),
     }  # fmt: skip
     weights.save(path, Weights({**table, **arrays}, head, results,
@@ -206,6 +247,7 @@ def _curves(stored: Weights) -> Curves:
         a["curves/glass"].astype(int), tuple(pair_of(name) for name in c["pairs"]), a["curves/r"],
         a["curves/g"].astype(float), np.full(a["curves/g"].shape, np.nan), a["curves/seeds"].astype(int),
         np.full(n, np.nan), a["curves/densities"], {pair_of(name): value for name, value in c["cutoffs"].items()},
+        field=c.get("field", ""),
     )  # fmt: skip
 
 

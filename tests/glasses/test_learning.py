@@ -152,6 +152,48 @@ def test_mean_force_file(short_glasses, tmp_path, capsys):
     assert len(read_log(out / "glass-3")["epoch"]) == 3, "the networks of the intervals, without a validation"
 
 
+def test_autoencoder_file_says_that_its_network_has_seen_the_glasses(short_glasses, tmp_path, capsys):
+    """Only the forest is fitted anew in the folds of the intervals."""
+    out = tmp_path / "ae"
+    assert main(words(short_glasses, "train", "autoencoder", "--out", str(out), "--epochs", "2")) == 0
+    told = capsys.readouterr().out
+    assert "in glasses that the network has seen" in told and "unseen" not in told
+    stored = prediction.load(out / "pair_correlation.npz").stored
+    assert list(stored.results) == ["rmse_glasses_seen_by_network"]
+    asked = ["predict", "--composition", "60SiO2-20B2O3-20Na2O", "--pair", "Si-O", "--no-figure", "--json", "--weights"]
+    assert main([*asked, str(out / "pair_correlation.npz")]) == 0
+    one = json.loads(capsys.readouterr().out)[0]
+    assert one["warnings"] == [
+        "the network has seen the glasses by whose errors the interval is made: it is too narrow"]
+
+
+def test_warnings_of_glasses_unlike_the_learned_ones(weights, capsys):
+    assert "rmse_unseen_glasses" in prediction.load(weights).stored.results
+    for composition, message in (
+        ("80SiO2-20Na2O", "no glass that was learned from consists of SiO2, Na2O:"),
+        ("55SiO2-20B2O3-13Na2O-4BaO-4ZnO-4TiO2", "no glass that was learned from consists of SiO2, B2O3, Na2O, BaO, "),
+        ("90SiO2-5B2O3-5Na2O", "expected K from 0 to 8"),
+        ("60SiO2-20B2O3-20Na2O", None),
+    ):  # fmt: skip
+        asked = ["predict", "--composition", composition, "--pair", "Si-O", "--no-figure", "--weights", str(weights)]
+        assert main([*asked, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)[0]["warnings"]
+        assert found == [] if message is None else any(message in text for text in found)
+
+
+def test_weights_that_are_no_weights(tmp_path, capsys):
+    import h5py
+
+    h5py.File(tmp_path / "x.h5", "w").close()
+    (tmp_path / "x.npz").write_text("text")
+    (tmp_path / "empty.npz").touch()
+    for name, what in (("x.h5", "an HDF5 file"), ("x.npz", "other data"), ("empty.npz", "an empty file")):
+        assert main(["predict", "--composition", "SiO2", "--weights", str(tmp_path / name)]) != 0
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and f"found {what}" in error and "expected weights" in error
+        assert "pickle" not in error
+
+
 def test_too_few_glasses_for_a_fold(capsys):
     code = main(["train", "autoencoder", "--fold", "without-ZnO", "--least-counts", "1e9"])
     assert code == 1 and "no curve of the" in capsys.readouterr().err
@@ -188,9 +230,9 @@ def test_judgement(short_glasses, runs, tmp_path, script):
     """The whole table with networks of a few epochs; numbers of it by hand."""
     code, text, error = script(
         "analysis/glass_judgement.py", short_glasses, "--runs", runs, *REACH, "--epochs", 2, "--force-epochs", 4,
-        "--out", tmp_path / "j.png", "--table", tmp_path / "j.csv", "--shuffles", 1, "--network-shuffles", 1, "--splits", "by glass",
-        "leave the top out", "--models", "nearest composition", "Gaussian process", "mean-force network",
-        "CNN + forest, paper")  # fmt: skip
+        "--out", tmp_path / "j.png", "--table", tmp_path / "j.csv", "--shuffles", 2, "--network-shuffles", 1,
+        "--splits", "by glass", "leave the top out", "--models", "nearest composition", "Gaussian process",
+        "mean-force network", "CNN + forest, paper")  # fmt: skip
     assert code == 0, error
     assert (tmp_path / "j.png").stat().st_size > 20_000
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
@@ -212,6 +254,10 @@ def test_judgement(short_glasses, runs, tmp_path, script):
         found = {(row["model"], row["split"], row["pair"]): row for row in csv.DictReader(file)}
     base = found["pair mean", "by glass", "Si-O"]
     assert float(base["mse"]) == pytest.approx(np.mean(list(total.values()))) and float(base["skill"]) == 0
+    assert base["curves"] == base["curves_with_pair_mean"] == "5"
+    # barium stands in one glass: no fold that tests it has learned Ba-O
+    assert [found["pair mean", "by glass", "Ba-O"][name] for name in ("curves", "curves_with_pair_mean")] == ["1", "0"]
+    assert "Ba-O (0)" in text and "sets of fits" in error
     nearest = found["nearest composition", "by glass", "Si-O"]
     assert float(nearest["skill"]) == pytest.approx(1 - float(nearest["mse"]) / float(base["mse"]))
     assert "latents that never fire" in text and "MSE of a blank image" in text and "best by glass: " in text
@@ -249,6 +295,38 @@ def test_a_fold_neither_chooses_weights_nor_vanishes(capsys):
         assert f"would choose the weights by the curves that {kind} --fold glass-1" in capsys.readouterr().err
     assert main(["train", "gaussian-process", "--fold", "glass-1"]) == 2
     assert "leaves no file of a fold" in capsys.readouterr().err
+
+
+def test_the_pair_mean_alone_has_no_figure(short_glasses, tmp_path, script, recwarn):
+    code, text, error = script("analysis/glass_judgement.py", short_glasses, "--runs", tmp_path, *REACH, "--models",
+                               "pair mean", "--splits", "by glass", "--out", tmp_path / "j.png")  # fmt: skip
+    assert code == 0 and "no figure: it compares models with the pair mean" in text
+    assert "Warning" not in error and not [one for one in recwarn if "legend" in str(one.message)]
+
+
+def test_intervals_of_a_fold_come_from_the_others(monkeypatch):
+    """Errors of 0.1 in one fold and 1 in the other, of alternating sign: the wide intervals hold all of the small
+    errors, the narrow ones none of the large. A calibration for a left-out part leaves the tested glasses out."""
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    from glass_judgement import coverage
+
+    from hpctools.glasses.held_out import HeldOut
+
+    n, bins = 8, 20
+    glasses = tuple(parse(f"{100 - x}SiO2-{x}Na2O") for x in range(5, 45, 5))
+    size = np.where(np.arange(n) < 4, 0.1, 1.0)
+    error = size[:, None] * (-1.0) ** np.arange(bins)
+    data = curves.Curves(glasses, glasses, np.arange(n), n * (("Si", "O"),), np.arange(bins) * 0.1, np.ones((n, bins)),
+                         np.zeros((n, bins)), np.ones(n, int), np.ones(n), np.ones((n, 2)), {})
+    fold = (np.arange(n) >= 4).astype(int)
+    found = HeldOut(data.g + error, np.ones(n), fold, np.ones(n, bool))
+    np.testing.assert_array_equal(coverage(data, found, None), fold == 0)
+    # tested: two of the glasses with large errors, by the errors of all others, four small and two large
+    tested = HeldOut(data.g + error, np.ones(n), np.where(np.arange(n) > 5, 0, -1), np.ones(n, bool))
+    np.testing.assert_array_equal(coverage(data, tested, found), [1, 1])
+    small = HeldOut(data.g + np.where(np.arange(n)[:, None] > 5, error, error / size[:, None] / 10), np.ones(n), fold,
+                    np.ones(n, bool))
+    np.testing.assert_array_equal(coverage(data, tested, small), [0, 0])
 
 
 def test_goals_count_the_curves_whose_noise_is_known(short_glasses, monkeypatch):
