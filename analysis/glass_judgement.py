@@ -189,13 +189,13 @@ def judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: R
            network_shuffles: int) -> tuple[list[Row], list[str]]:
     """The rows that can be made, and a line for each that cannot."""
     total = sum(1 + draws_of(name, split, shuffles, network_shuffles) for split in splits for name in models)
-    with Progress(total, "sets of fits") as progress:
+    with Progress(total, "sets of fits", "judged") as progress:
         return _judged(curves, models, splits, runs, (shuffles, network_shuffles),
-                       lambda note: progress.update(progress.done + 1, note))
+                       lambda note, number=1: progress.update(progress.done + number, note))
 
 
 def _judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: Runs, draws: tuple[int, int],
-            step: Callable[[str], None]) -> tuple[list[Row], list[str]]:
+            step: Callable[..., None]) -> tuple[list[Row], list[str]]:
     rows, missing = [], []
     made: dict[tuple[str, str], HeldOut] = {}
     order = sorted(splits, key=lambda split: split != "by glass")  # it calibrates others
@@ -204,6 +204,7 @@ def _judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: 
             parts = folds(curves, split)
         except SplitError as error:
             missing.append(f"{error}")
+            step("", sum(1 + draws_of(name, split, *draws) for name in models))
             continue
         base = held_out(BASELINE, curves, parts, runs)
         for name in models:
@@ -216,6 +217,7 @@ def _judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: 
                     calibration = made["by glass", name]
             except (NotTrained, SplitError) as error:
                 missing.append(f"{name}, {split}: {error}")
+                step("", 1 + draws_of(name, split, *draws))
                 continue
             made[split, name] = found
             tested = curves.rows(found.tested)
@@ -412,7 +414,10 @@ def main() -> None:
         print("\nnot judged:\n  " + "\n  ".join(missing))
     if given.table:
         write_csv(rows, given.table)
-    draw(rows, out)
+    if models == [BASELINE]:
+        print("\nno figure: it compares models with the pair mean; name some by --models")
+    else:
+        draw(rows, out)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,9 @@ def load(path: str | Path, expected: Mapping[str, Any] | None = None) -> Weights
     expected: items that its configuration must have, such as {"network": "mcnn"}. Raises WeightsError.
     """
     try:
+        if Path(path).is_file() and not zipfile.is_zipfile(path):
+            raise WeightsError(f"{path}: expected weights of a network of hpctools, an .npz file that a training has "
+                               f"written; found {_kind_of(Path(path))}")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         head = json.loads(str(arrays.pop(_HEAD)))
@@ -71,3 +74,12 @@ def load(path: str | Path, expected: Mapping[str, Any] | None = None) -> Weights
         if (found := head["config"].get(key)) != value:
             raise WeightsError(f"{path}: its {key} is {found!r}, expected {value!r}")
     return Weights(arrays, head["config"], head["results"], head["provenance"])
+
+
+def _kind_of(path: Path) -> str:
+    """In words, by the first bytes."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+    if not start:
+        return "an empty file"
+    return "an HDF5 file" if start == b"\x89HDF\r\n\x1a\n" else "other data"

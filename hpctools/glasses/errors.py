@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .curves import Curves
 from .fingerprint import Pair
-from .images import SIZE, encode
+from .images import encode
 from .shells import coordination_number, first_peak
 
 Array = NDArray[np.float64]
@@ -58,11 +58,6 @@ def of(curves: Curves, predicted: Array, top: Array, images: Array | None = None
     image = ((shown - encode("raster", curves.g, top)) ** 2).mean((1, 2))
     return Errors(((predicted - curves.g) ** 2).mean(1), peaks[:, 0] - true[:, 0], peaks[:, 1] / true[:, 1] - 1,
                   numbers, image)
-
-
-def blank_image_error(curves: Curves, top: Array) -> float:
-    """Mean squared error of an image with nothing on it."""
-    return float((encode("raster", curves.g, top) ** 2).sum() / (len(curves) * SIZE**2))
 
 
 @dataclass(frozen=True, eq=False)

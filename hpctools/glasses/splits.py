@@ -51,8 +51,7 @@ def folds(curves: Curves, split: str) -> list[Fold]:
         return [fold for oxide in DOPANTS if (fold := _without(curves, oxide)) is not None] or _refuse(
             split, "glasses with BaO, ZnO or TiO2 and others", curves)
     if split == "leave the top out":
-        top = np.array([max(glass[oxide] for oxide in DOPANTS) >= TOP for glass in curves.compositions])
-        found = _by(curves, "without-top", top)
+        found = _without_top(curves)
         return [found] if found is not None else _refuse(split, f"glasses with {TOP:g} mol % of a dopant and others",
                                                          curves)
     raise SplitError(f"split {split!r} is unknown; expected one of {', '.join(SPLITS)}")
@@ -63,13 +62,21 @@ def fold(curves: Curves, name: str) -> Fold:
     if name == "all":
         first = random_curves(curves)[0]
         return Fold("all", first.train, first.test)
-    for split in SPLITS[1:]:
-        if name.startswith({"by glass": "glass", "leave the top out": "without-top"}.get(split, "without-")):
-            for one in folds(curves, split):
-                if one.name == name:
-                    return one
-    raise SplitError(f"fold {name}: the {len(set(curves.glass))} glasses have no such part; there is more to come, or "
-                     "the records lack this dopant")
+    if name.startswith("glass-"):
+        for one in by_glass(curves):
+            if one.name == name:
+                return one
+        raise SplitError(f"fold {name}: unknown; expected glass-1 to glass-{FOLDS}")
+    part = name.removeprefix("without-")
+    if name == part or part not in (*DOPANTS, "top"):
+        raise SplitError(f"fold {name}: unknown; expected all, glass-1 to glass-{FOLDS}, or without- and one of "
+                         f"{', '.join(DOPANTS)}, top")
+    found = _without_top(curves) if part == "top" else _without(curves, part)
+    if found is None:
+        what = f"at least {TOP:g} mol % of a dopant" if part == "top" else part
+        raise SplitError(f"fold {name}: expected some glasses with {what} and some others; found "
+                         f"{len(set(curves.glass))} glasses of one of these kinds alone")
+    return found
 
 
 def random_curves(curves: Curves) -> list[Fold]:
@@ -95,6 +102,11 @@ def by_glass(curves: Curves) -> list[Fold]:
 
 def _without(curves: Curves, oxide: str) -> Fold | None:
     return _by(curves, f"without-{oxide}", np.array([glass[oxide] > 0 for glass in curves.compositions]))
+
+
+def _without_top(curves: Curves) -> Fold | None:
+    top = np.array([max(glass[oxide] for oxide in DOPANTS) >= TOP for glass in curves.compositions])
+    return _by(curves, "without-top", top)
 
 
 def _by(curves: Curves, name: str, tested: NDArray[np.bool_]) -> Fold | None:

@@ -168,6 +168,11 @@ def test_too_few_glasses_for_a_split(silica):
         by_glass(silica)
     with pytest.raises(SplitError, match="found 1 glass,"):
         fold(silica, "glass-1")
+    for name, what in (("without-top", "at least 16 mol % of a dopant"), ("without-BaO", "BaO")):
+        with pytest.raises(SplitError, match=f"fold {name}: expected some glasses with {what} and some others; fou"):
+            fold(silica, name)
+    with pytest.raises(SplitError, match="fold without-MgO: unknown"):
+        fold(silica, "without-MgO")
 
 
 # --- images
