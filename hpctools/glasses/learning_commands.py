@@ -155,7 +155,8 @@ def draw(found: Sequence[Prediction], path: str) -> None:
         axes.plot(one.r, one.g, lw=1.3)
         axes.axhline(1, color="0.8", lw=0.6, zorder=0)
         neighbours = ", ".join(f"{name}: {value:.2f}" for name, value in one.neighbours.items())
-        axes.set(title=f"{'-'.join(one.pair)}; neighbours {neighbours}", xlim=(0, one.r[-1]), ylim=(0, None))
+        warned = "; with warnings" * bool(one.warnings)
+        axes.set(title=f"{'-'.join(one.pair)}; neighbours {neighbours}{warned}", xlim=(0, one.r[-1]), ylim=(0, None))
         axes.title.set_fontsize(9)
     for axes in panels.flat[len(found) :]:
         axes.set_visible(False)
