@@ -53,7 +53,8 @@ def test_one_glass_over_two_ranks(glasses, tmp_path):
 def test_both_ranks_stop_together_and_go_on(glasses, tmp_path):
     words = ("quench", "--config", "long.toml", "--out", "run", "--margin", 0, "--wall-time", 0.04)
     code, text = glasses(2, *words)
-    assert code == STOPPED and text.count("stopped (wall time") == 1, text
+    assert code == STOPPED, text
+    assert len(re.findall(r"stopped \((wall time|another rank)", text)) == 1, text  # whose time is over first
     code, text = glasses(2, *words)
     assert code == STOPPED, text
     assert (tmp_path / "run/state.json").exists()
