@@ -303,8 +303,8 @@ class Simulation:
                 self._engine.time_step(self._step)
                 self._again(energy)
                 return True
-        else:
-            allowed /= 2
+        elif not done.lengthened:
+            allowed /= 2  # else no mean of NVT helps to tell chance from a wrong energy
         if abs(off) <= allowed or done.attempts - done.lengthened - done.halvings >= most:
             return False
         self._again(energy)
