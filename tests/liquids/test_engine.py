@@ -107,6 +107,22 @@ def test_nve_conserves_energy_to_second_order(module, state):
     assert 2.0 < drifts[0] / drifts[1] < 8.0
 
 
+def test_another_time_step_on_the_way(engine):
+    """One step moves each particle by about its velocity times the step, before and after."""
+    engine.nve()
+    moved = []
+    for dt in (0.004, 0.001):
+        engine.time_step(dt)
+        before = np.concatenate(engine.configuration())
+        engine.run(1)
+        after = np.concatenate(engine.configuration())
+        n = len(before) // 2
+        inside = (before[n:] == after[n:]).all(axis=1)
+        moved.append(np.sqrt(np.mean((after[:n] - before[:n])[inside] ** 2)))
+    assert moved[0] == pytest.approx(0.004 * np.sqrt(2.0), rel=0.2)  # T = 2
+    assert moved[0] / moved[1] == pytest.approx(4.0, rel=0.05)
+
+
 def test_thermostat_and_ramp(engine):
     engine.thermostat(2.0, 0.1, 5)
     temperatures = []
