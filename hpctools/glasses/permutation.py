@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .curves import Curves
-from .errors import SIGNAL, enough, median_skill
+from .errors import enough, median_skill, shares
 from .fingerprint import Pair
 
 LEAST_SHUFFLES = 19  # for p = 0.05
@@ -48,19 +48,15 @@ def shuffled(curves: Curves, seed: int) -> Curves:
 def pairs_to_learn(pairs: tuple[Pair, ...], baseline: Array, noise: Array) -> list[Pair]:
     """Pairs with signal, in which alone there is something to be known; where none is known to have any, all pairs
     with enough curves. baseline: squared errors of the pair mean (n,), NaN where there is none."""
-    many = enough(pairs, baseline)
-    rows = {pair: np.array([one == pair for one in pairs]) & np.isfinite(baseline) for pair in many}
-    return [pair for pair in many if baseline[rows[pair]].mean() > SIGNAL * noise[rows[pair]].mean()] or many
+    found = shares(pairs, baseline, baseline, noise)
+    return [one.pair for one in found if one.signal] or enough(pairs, baseline)
 
 
 def mean_skill(pairs: tuple[Pair, ...], chosen: list[Pair], mse: Array, baseline: Array) -> float:
     """Skill over the pair mean, mean over the curves of some pairs, each pair on the scale of its own mean's error."""
-    skill, number = 0.0, 0
-    for pair in chosen:
-        rows = np.array([one == pair for one in pairs]) & np.isfinite(baseline)
-        if rows.any():
-            skill += rows.sum() * (1 - mse[rows].mean() / max(baseline[rows].mean(), 1e-300))
-            number += int(rows.sum())
+    found = [one for one in shares(pairs, mse, baseline, baseline) if one.pair in chosen and one.curves]
+    number = sum(one.curves for one in found)
+    skill = sum(one.curves * (1 - one.mse / max(one.baseline, 1e-300)) for one in found)
     return skill / number if number else np.nan
 
 

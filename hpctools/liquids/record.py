@@ -252,25 +252,24 @@ def write_record(path: str | Path, arrays: Mapping[str, np.ndarray], attributes:
     Raises StoreError where the path exists, and ValueError where an array of `Record` is missing.
     """
     check_free(path)
-    data_sets, static, chunk, everything = [], [], {}, {}
+    data_sets, static, stored = [], [], {}
     for name, how in _stored().items():
         array = np.asarray(arrays[name])
         if how.digits:
             array = _rounded(array, how.digits)
         elif array.dtype.kind == "i" and np.abs(array).max(initial=0) < 2**31:
             array = array.astype(np.int32)
-        everything[name] = array
+        stored[name] = array
         if how.compressed:
             data_sets.append(DataSet(name, array.shape, array.dtype, np.array([0, len(array)]), how.unit,
                                      how.description, compression=9))
-            chunk[name] = array
         else:
             static.append(Static(name, array, how.unit, how.description))
-    content = _content(everything)
+    content = _content(stored)
     with Writer(path, data_sets, World(), attributes={**_plain(attributes), "content_sha256": content}, static=static,
                 fingerprint={"content": content}, layout="files") as writer:
         if len(writer.remaining):
-            writer.write(0, chunk)
+            writer.write(0, {item.name: stored[item.name] for item in data_sets})
         writer.finish()
 
 

@@ -48,6 +48,33 @@ def command(folder: Path, settings: dict, *more: str) -> list[str]:
             "--checkpoint-seconds", "0.05", *options(settings), *more]
 
 
+class StopAfter:
+    """Asks to stop when it has been looked at so many times."""
+
+    reason = "test"
+
+    def __init__(self, looks: int) -> None:
+        self.left = looks
+
+    @property
+    def requested(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def run_in_pieces(state: State, folder: Path, looks: int) -> tuple[Simulation, set[str]]:
+    """A run that is stopped and goes on all the time, and the stages in which it was stopped."""
+    stages = set()
+    for _ in range(300):
+        run = Simulation(state, folder, StopAfter(looks), show=False)
+        try:
+            run.run()
+            break
+        except Stopped:
+            stages.add(run.done.stage)
+    return run, stages
+
+
 def test_a_whole_run_keeps_every_frame(tmp_path, stop):
     state = State(**SMALL)
     run = Simulation(state, tmp_path, stop, show=False)
@@ -75,13 +102,7 @@ def test_a_production_that_was_planned_too_short_is_begun_anew(tmp_path, monkeyp
     known = RelaxationClock.relaxation_time
     monkeypatch.setattr(RelaxationClock, "relaxation_time", lambda self, now: shorter * known(self, now))
     state = State(**{**SMALL, "production_relaxations": 20.0, "production_time": 1.0})
-    for _ in range(200):
-        run = Simulation(state, tmp_path, StopAfter(60), show=False)
-        try:
-            run.run()
-            break
-        except Stopped:
-            pass
+    run, _ = run_in_pieces(state, tmp_path, 60)
     done, history = run.done, run.history()
     assert done.lengthened >= 1 and done.attempts >= done.lengthened and len(done.joins) > 3
     tau = np.mean(done.clock["times"])
@@ -124,13 +145,7 @@ def test_a_production_whose_energy_drifts_is_begun_anew_with_half_the_time_step(
         advance(run, words, total, warmer, *more, **named)
 
     monkeypatch.setattr(Simulation, "_advance", drifting)
-    for _ in range(300):
-        run = Simulation(state, tmp_path, StopAfter(100), show=False)
-        try:
-            run.run()
-            break
-        except Stopped:
-            pass
+    run, _ = run_in_pieces(state, tmp_path, 100)
     assert run.done.halvings == 1 and run.history()["time_step_halvings"] == 1
     assert abs(run.done.last_energy - run.done.first_energy) < 0.01
     with Trajectory(tmp_path / TRAJECTORY) as trajectory:
@@ -170,30 +185,9 @@ def test_energies_of_the_beginning_are_forgotten():
     assert early.energy.value == 2.0 and early.energy.samples == 1
 
 
-class StopAfter:
-    """Asks to stop when it has been looked at so many times."""
-
-    reason = "test"
-
-    def __init__(self, looks: int) -> None:
-        self.left = looks
-
-    @property
-    def requested(self) -> bool:
-        self.left -= 1
-        return self.left < 0
-
-
 def test_stops_and_goes_on_in_every_stage(tmp_path):
     state = State(**{**SMALL, "protocol": "glass", "temperature": 0.4, "quench_time": 5.0, "waiting_time": 5.0})
-    stages = set()
-    for _ in range(200):
-        run = Simulation(state, tmp_path, StopAfter(25), show=False)
-        try:
-            run.run()
-            break
-        except Stopped:
-            stages.add(run.done.stage)
+    run, stages = run_in_pieces(state, tmp_path, 25)
     assert stages == {"melt", "quench", "wait", "produce"}
     assert len(run.done.joins) > 5
     assert max(map(abs, run.done.joins)) < 1e-6

@@ -116,14 +116,14 @@ def predict_command(arguments: list[str]) -> int:
     parser.add_argument("--out", default="prediction", help="name of the results without suffix (default prediction)")
     parser.add_argument("--no-figure", action="store_true", help="write no figure")
     given = parser.parse_args(arguments)
-    from ..library import TEMPERATURE_LIMIT
+    from .. import library
     from . import prediction, structure_file
     from .samples import State
     from .settings import check_folder
 
     found = structure_file.read(given.structure)
     known, warnings = {}, []
-    for name, unit, least, most, near in (("temperature", "ε_AA/k_B", 1e-3, 1e3, TEMPERATURE_LIMIT),
+    for name, unit, least, most, near in (("temperature", "ε_AA/k_B", 1e-3, 1e3, library.TEMPERATURE_LIMIT),
                                           ("density", "1/σ_AA³", 1e-2, 1e1, 1e-6)):
         value, own = getattr(given, name), getattr(found, name)
         if value is None and own is None:
