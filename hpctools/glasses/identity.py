@@ -18,8 +18,9 @@ from .composition import parse
 from .forcefield import Field
 from .job import QuenchJob
 
-# restart files change nothing; of the others the record has what came of them
-_OF_NO_WEIGHT = ("restart_time",)
+# restart files change nothing, and all ways to the forces give the same ones (`merged` was one of two once); of the
+# others the record has what came of them
+_OF_NO_WEIGHT = ("restart_time", "forces", "merged")
 _REALISED = ("composition", "seed", "field", "length", "atoms", "density")
 
 

@@ -24,7 +24,9 @@ class QuenchJob(Protocol):
     length: float = setting(20.9, "least edge of the box at the start", unit="Å")
     atoms: int | None = setting(None, "about this many atoms instead of a box length")
     density: float | None = setting(None, "at the start instead of the estimate", unit="g/cm³")
-    merged: bool = setting(True, "one table a pair instead of separate pair styles, faster")
+    forces: str = setting("auto", "who works out the forces: compiled code of this package (one process, the fastest), "
+                          "LAMMPS by one table a pair, or by its separate styles; auto: compiled where it serves, else "
+                          "tables", choices=("auto", "compiled", "tables", "styles"))
 
     def __post_init__(self) -> None:
         super().__post_init__()

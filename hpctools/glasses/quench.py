@@ -3,8 +3,8 @@
 A run lives in a folder of its own:
 
     job.toml, field.json  its settings and the numbers of its force field; a run with others is refused
-    pair.table, three_body.*, log.lammps
-    state.json, restart.N the step reached, and the atoms there
+    log.lammps, and pair.table, three_body.* where LAMMPS works out the forces
+    state.json, restart.N the step reached, who worked out the forces, and the atoms there
     thermo.txt            temperature (K), pressure (bar), volume (Å³), potential energy (eV), each averaged over the
                           steps of a sample_time (1 ps; 2 ps in the hot stages, whose steps are longer), or over the
                           rest of it where the run was stopped within one
@@ -35,6 +35,7 @@ from hpctools.world import World
 from . import forcefield, identity, tables, trajectory
 from .composition import Composition, counts, from_units, parse
 from .density import FLUEGEL, Density, atoms_for_length, box_length, molar_volume_density, start_density
+from .forces import External, ForcesError, serves
 from .job import QuenchJob
 from .protocol import Stage
 
@@ -103,6 +104,15 @@ def plan(job: QuenchJob) -> Plan:
                 forcefield.load(job.field, realised, wanted))
 
 
+def choose_forces(job: QuenchJob, plan: Plan, ranks: int) -> str:
+    """Who works out the forces: as the job says, or what serves best. Raises QuenchError where that does not serve."""
+    served = ranks == 1 and serves(plan.field, plan.length)
+    if job.forces == "compiled" and not served:
+        raise QuenchError("compiled forces serve one process and a box of at least twice the cut-off and the skin; "
+                          f"found {ranks} and {plan.length:.2f} Å: take --forces tables")
+    return ("compiled" if served else "tables") if job.forces == "auto" else job.forces
+
+
 def check(job: QuenchJob, plan: Plan, folder: Path) -> None:
     """What can be known before a folder is made. Raises TableError and PackmolError."""
     check_path(plan.field, folder)
@@ -136,6 +146,9 @@ class Run:
         self._seconds = 0.0
         self._speed = FIRST_SPEED * self.world.size / sum(self.plan.atoms.values())  # steps/s
         self._late = False  # are the rows those of the rest of a sample_time?
+        self._external: External | None = None
+        self.forces = choose_forces(job, self.plan, self.world.size)
+        self.forces_used: list[str] = []
         if self.world.rank == 0:
             self._claim_folder()
         self.world.barrier()
@@ -160,7 +173,7 @@ class Run:
         # rank 0 reads for all: a file system may show another node an older state
         state = self.world.bcast(self._read_state() if self.world.rank == 0 else None)
         if state is not None:
-            self.step, self._seconds = state["step"], state["seconds"]
+            self.step, self._seconds, self.forces_used = state["step"], state["seconds"], state["forces"]
             if self.finished:
                 return
         # mpi4py first: it loads the MPI library that LAMMPS then shares
@@ -236,7 +249,8 @@ class Run:
         self._commands(f'write_restart "{self.folder / (name + ".part")}" noinit')
         if self.world.rank == 0:
             os.replace(self.folder / (name + ".part"), self.folder / name)
-            state = {"step": self.step, "restart": name, "seconds": self._seconds, "utc": time.time()}
+            state = {"step": self.step, "restart": name, "seconds": self._seconds, "forces": self.forces_used,
+                     "utc": time.time()}
             _write(self.folder / "state.json", json.dumps(state))
             for old in self.folder.glob("restart.*"):
                 if old.name != name:
@@ -291,6 +305,12 @@ class Run:
             except Exception as error:
                 raise QuenchError(f"{self.plan.wanted}, seed {self.job.seed}, after step {self.step}: LAMMPS: "
                                   f"{str(error).strip()} (see {self.folder / 'log.lammps'})") from None
+            if self._external is not None:
+                try:
+                    self._external.check()
+                except ForcesError as error:
+                    raise QuenchError(f"{self.plan.wanted}, seed {self.job.seed}, after step {self.step}: {error}"
+                                      ) from None
 
     def _scatter(self) -> None:
         """Random positions, no two atoms nearer than the overlap."""
@@ -332,8 +352,15 @@ class Run:
 
     def _interact(self) -> None:
         """The force field and neighbour lists, which a restart file does not hold."""
+        if self.forces not in self.forces_used:
+            self.forces_used.append(self.forces)
+        if self.forces == "compiled":
+            self._commands(*NEIGHBOUR)
+            self._external = External(self._lammps, self.plan.field, self.plan.elements)
+            return
         if self.world.rank == 0:
-            pair = tables.pair_commands(self.plan.field, self.plan.elements, self.folder, merged=self.job.merged)
+            pair = tables.pair_commands(self.plan.field, self.plan.elements, self.folder,
+                                        merged=self.forces == "tables")
         else:
             pair = None
         self._commands(*self.world.bcast(pair), *NEIGHBOUR)
@@ -418,7 +445,8 @@ def _state(folder: Path) -> dict[str, Any] | None:
     """What state.json says; None where it is missing or not whole."""
     try:
         found = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        return {"step": int(found["step"]), "restart": str(found["restart"]), "seconds": float(found["seconds"])}
+        return {"step": int(found["step"]), "restart": str(found["restart"]), "seconds": float(found["seconds"]),
+                "forces": list(found.get("forces", ["tables"]))}
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

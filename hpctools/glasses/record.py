@@ -94,7 +94,7 @@ def _attributes(run: Run, s: Structure, arguments: list[str]) -> dict[str, Any]:
     pressure, pressure_error = _mean(rows["hold"][:, 2] / BAR_PER_GPA)
     final_pressure, final_error = _mean(rows["production"][:, 2] / BAR_PER_GPA)
     energy, energy_error = _mean(rows["production"][:, 4])
-    self_energy = tables.self_energy(plan.field, plan.atoms) if job.merged else 0.0
+    self_energy = 0.0 if job.forces == "styles" else tables.self_energy(plan.field, plan.atoms)
     number = sum(plan.atoms.values())
     quench = next(stage for stage in run.stages if stage.name == "quench")
     expected = fluegel(plan.realised)
@@ -127,6 +127,7 @@ def _attributes(run: Run, s: Structure, arguments: list[str]) -> dict[str, Any]:
         "potential_energy_error_eV_atom": energy_error / number,
         "rate_K_ps": quench.rate,
         "force_field": plan.field.name,
+        "forces": ", ".join(run.forces_used),
         "force_field_numbers": json.dumps(identity.field_numbers(plan.field)),
         "force_field_sha256": hashlib.sha256(plan.field.source.encode()).hexdigest(),
         "warnings": json.dumps(list(plan.warnings)),

