@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from figures import AnalysisError, make_folder
+
+from hpctools.whole import whole
 
 Row = dict[str, str]
 
@@ -34,13 +35,11 @@ class Rows:
                                         f"{first!r} and {list(fields)}; choose another --out")
                 self.all = [row for row in reader if not {None, ""} & set(row.values())]
         # what a kill has cut off in the middle of a row goes
-        part = path.with_name(path.name + ".part")
-        with part.open("w", newline="") as out:
+        with whole(path) as part, part.open("w", newline="") as out:
             out.write(first + "\n")
             writer = csv.DictWriter(out, fields)
             writer.writeheader()
             writer.writerows(self.all)
-        os.replace(part, path)
         self._out = path.open("a", newline="")
         self._writer = csv.DictWriter(self._out, fields)
 

@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 
 from hpctools.tnm.grid import PAPER
 from hpctools.tnm.model import GAS_CONSTANT
+from hpctools.whole import whole
 
 RATES = np.array([0.5, 1.0, 2.0, 5.0, 10.0, 20.0]) / 60.0  # K/s
 HEATING = 10.0 / 60.0  # K/s
@@ -198,13 +199,11 @@ def run(options: argparse.Namespace) -> list[dict[str, float]]:
     rows = [r for r in rows if counts[int(r["sample"])] == len(RATES)]
     done = {int(r["sample"]) for r in rows}
     tasks = [(i, p, options) for i, p in enumerate(draw(options.samples, options.seed)) if i not in done]
-    kept = path.with_suffix(".part")
-    with kept.open("w", newline="") as out:
+    with whole(path) as part, part.open("w", newline="") as out:
         out.write(settings + "\n")
         writer = csv.DictWriter(out, FIELDS)
         writer.writeheader()
         writer.writerows(rows)
-    kept.replace(path)
     with path.open("a", newline="") as out, contextlib.ExitStack() as stack:
         results: Iterator[list[dict[str, float]]] = map(_one, tasks)
         if options.processes > 1 and tasks:

@@ -17,6 +17,7 @@ import numpy as np
 
 from hpctools.store_layout import SCHEMA, DataSet, Static, StoreError, check_space, differences, digest
 from hpctools.store_segment import Segment, describe
+from hpctools.whole import whole
 
 _SHARED, _OWN = "shared", "segment"
 """Names of segments begin so: made by all ranks through MPI, or by one process."""
@@ -76,7 +77,8 @@ class JobFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         if not (self.path / "job.json").exists():
-            _write_whole(self.path / "job.json", json.dumps(self._identity, indent=1) + "\n")
+            with whole(self.path / "job.json", sync=True) as part:
+                part.write_text(json.dumps(self._identity, indent=1) + "\n", encoding="utf-8")
         with open(self.path / "runs.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(dict(run)) + "\n")
         (self.path / "master.h5").unlink(missing_ok=True)  # of a run that was killed in its last step
@@ -279,16 +281,6 @@ class JobFolder:
 def parts_folder(output: Path) -> Path:
     """``OUT.parts`` for the output file OUT."""
     return output.with_name(output.name + ".parts")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that it exists only complete."""
-    new = path.with_name(path.name + ".new")
-    with open(new, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
 
 
 def _sync_folder(path: Path) -> None:

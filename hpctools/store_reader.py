@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from hpctools.store_layout import SCHEMA, StoreError, check_space
 from hpctools.store_segment import checksum
+from hpctools.whole import whole
 
 CACHE_BYTES = 1 << 25
 """Of unpacked storage chunks a data set, so that neighbouring samples are not unpacked again and again."""
@@ -79,8 +79,7 @@ def merge(path: str | Path, out: str | Path) -> None:
     with open_reader(path) as file:
         sources = [path.parent / name for name in _sources(file)]
         check_space(out, sum(source.stat().st_size for source in sources) or path.stat().st_size)
-        part = out.with_name(out.name + ".part")
-        with h5py.File(part, "w") as merged:
+        with whole(out, sync=True) as part, h5py.File(part, "w") as merged:
             for name in file:
                 if isinstance(file[name], h5py.Dataset) and file[name].is_virtual:
                     _copy_chunks(path, file[name], merged)
@@ -88,9 +87,6 @@ def merge(path: str | Path, out: str | Path) -> None:
                     file.copy(name, merged)
             for key, value in file.attrs.items():
                 merged.attrs[key] = value
-            merged.flush()
-            os.fsync(merged.id.get_vfd_handle())
-        os.replace(part, out)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hpctools.training_settings import TrainingError
+from hpctools.whole import whole
 from hpctools.world import World
 
 CHECKPOINT = "checkpoint.pt"
@@ -41,16 +41,13 @@ class State:
 
 def write_checkpoint(folder: Path, content: Mapping[str, Any]) -> None:
     """Replace the folder's checkpoint; a kill leaves the former one. For rank 0."""
-    part = folder / (CHECKPOINT + ".part")
+    path = folder / CHECKPOINT
     try:
-        with open(part, "wb") as file:
-            torch.save({"format": _FORMAT, **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
+        with whole(path, sync=True) as part:
+            torch.save({"format": _FORMAT, **content}, part)
     except (OSError, RuntimeError) as error:  # torch wraps a full disk into a RuntimeError
         words = str(error).split("\n")[0]
-        raise TrainingError(f"{part}: cannot be written ({words}); the former checkpoint is as it was") from error
-    os.replace(part, folder / CHECKPOINT)
+        raise TrainingError(f"{path}: cannot be written ({words}); the former checkpoint is as it was") from error
 
 
 def read_checkpoint(folder: Path, identity: Mapping[str, Any], world: World) -> dict[str, Any] | None:

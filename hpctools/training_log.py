@@ -7,11 +7,11 @@ that none is lost or stands there twice.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hpctools.training_settings import TrainingError
+from hpctools.whole import whole
 
 LOG = "log.csv"
 _HEAD = ("epoch", "samples", "learning_rate")
@@ -27,15 +27,13 @@ def columns(rows: Sequence[Mapping[str, float]]) -> list[str]:
 
 def write_log(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Make the log anew from all its rows; it appears when it is whole."""
-    part = folder / (LOG + ".part")
     if not rows:
         (folder / LOG).unlink(missing_ok=True)
         return
-    with open(part, "w", newline="", encoding="utf-8") as file:
+    with whole(folder / LOG) as part, open(part, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns(rows), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(part, folder / LOG)
 
 
 def append_row(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hpctools.whole import whole
 
 _FORMAT = "hpctools network 1"
 _HEAD = "head"
@@ -43,13 +44,9 @@ def save(path: str | Path, weights: Weights) -> None:
     head = {
         "format": _FORMAT, "config": weights.config, "results": weights.results, "provenance": weights.provenance,
     }  # fmt: skip
-    part = path.with_name(path.name + ".part")
-    with open(part, "wb") as file:
+    with whole(path, sync=True) as part, open(part, "wb") as file:
         arrays: dict[str, Any] = {_HEAD: np.array(json.dumps(head, ensure_ascii=False)), **weights.arrays}
         np.savez_compressed(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def load(path: str | Path, expected: Mapping[str, Any] | None = None) -> Weights:

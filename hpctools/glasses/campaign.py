@@ -4,7 +4,6 @@ run: restart files while it works, settings, log and compressed trajectories aft
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 import statistics
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from hpctools.campaign import Campaign, Stopped, Task
 from hpctools.progress import Progress, duration
 from hpctools.stop import Stop
+from hpctools.whole import whole
 
 from . import identity, quench, record
 from .design import Glass
@@ -80,10 +80,12 @@ def tidy(folder: Path) -> None:
     for path in [*folder.glob("restart.*"), *folder.glob("*.table"), *folder.glob("*.angles"), *folder.glob("*.part")]:
         path.unlink()
     for path in folder.glob("*.lammpstrj"):
-        part = path.with_name(path.name + ".gz.part")
-        with path.open("rb") as source, gzip.open(part, "wb", compresslevel=6) as target:
+        with (
+            whole(path.with_name(path.name + ".gz")) as part,
+            path.open("rb") as source,
+            gzip.open(part, "wb", compresslevel=6) as target,
+        ):  # fmt: skip
             shutil.copyfileobj(source, target)
-        os.replace(part, path.with_name(path.name + ".gz"))
         path.unlink()
 
 

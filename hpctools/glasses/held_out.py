@@ -9,7 +9,6 @@ the program.
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from hpctools.stop import Stop
 from hpctools.training_log import read_log
 from hpctools.training_settings import TrainingError
+from hpctools.whole import whole
 
 from .curves import Curves
 from .images import Axes
@@ -141,10 +141,8 @@ def _cached(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None
     if found is None:
         found = _fitted(name, curves, fold, runs, stop, trainings)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with open(part, "wb") as file:
+        with whole(path) as part, open(part, "wb") as file:
             np.savez_compressed(file, **found)  # type: ignore[arg-type]
-        os.replace(part, path)
     return found
 
 

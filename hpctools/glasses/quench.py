@@ -30,6 +30,7 @@ import numpy as np
 
 from hpctools.config import dump_toml
 from hpctools.stop import Stop
+from hpctools.whole import whole
 from hpctools.world import World
 
 from . import forcefield, identity, tables, trajectory
@@ -429,10 +430,8 @@ class Run:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file under another name and rename it."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def saved_step(folder: Path) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctools.provenance import provenance
+from hpctools.whole import whole
 
 from . import identity, shells, structure, tables, trajectory
 from .boron import K_MAX, ratios, yun_bray_dell
@@ -75,16 +75,14 @@ def write(path: Path, run: Run, s: Structure, arguments: list[str]) -> None:
     import h5py
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     # the format of HDF5 1.10 has far less overhead in small files than the oldest
-    with h5py.File(part, "w", libver=("v110", "v110")) as file:
+    with whole(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
         file.attrs.update(_attributes(run, s, arguments))
         for name, (values, unit, axes) in _data_sets(run, s).items():
             packed = {"compression": "gzip", "compression_opts": 9, "shuffle": True, "chunks": np.shape(values)}
             options = packed if np.size(values) > 64 else {}
             data = file.create_dataset(name, data=values, **options)
             data.attrs["unit"], data.attrs["axes"] = unit, axes
-    os.replace(part, path)
 
 
 def _attributes(run: Run, s: Structure, arguments: list[str]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from hpctools.whole import whole
 
 from .relaxation import RelaxationClock
 
@@ -123,9 +124,8 @@ def save(path: Path, progress: Progress, settings: str) -> None:
     origin = None if progress.clock is None else progress.clock["origin"]
     if table["clock"] is not None:
         table["clock"].pop("origin")
-    part = path.with_suffix(".part.npz")
-    np.savez(part, progress=json.dumps(table), settings=settings, origin=np.zeros(0) if origin is None else origin)
-    os.replace(part, path)
+    with whole(path) as part, open(part, "wb") as file:
+        np.savez(file, progress=json.dumps(table), settings=settings, origin=np.zeros(0) if origin is None else origin)
 
 
 def load(path: Path, settings: str) -> Progress | None:

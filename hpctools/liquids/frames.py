@@ -7,13 +7,14 @@ as many origins as there are blocks, and between the blocks with evenly spaced o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from hpctools.whole import whole
 
 SCHEDULE = "schedule"  # prefix of the entries that describe the schedule in the first frame
 THERMO = ("potential_energy", "pressure", "temperature", "samples")
@@ -117,17 +118,15 @@ class TrajectoryWriter:
         """Leave the first `keep` frames of the file."""
         import gsd.hoomd
 
-        part = path.with_suffix(".part")
         with gsd.hoomd.open(str(path), "r") as old:
             if len(old) < keep:
                 raise TrajectoryError(f"{path}: {len(old)} frames, but the restart file was written after {keep}; "
                                       "remove the folder of this state to run it anew")
             if len(old) == keep:
                 return
-            with gsd.hoomd.open(str(part), "w") as new:
+            with whole(path) as part, gsd.hoomd.open(str(part), "w") as new:
                 for index in range(keep):
                     new.append(old[index])
-        os.replace(part, path)
 
     def __len__(self) -> int:
         return len(self._file)

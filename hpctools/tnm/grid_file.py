@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hpctools.store import DataSet, Static
 from hpctools.store_reader import open_reader
+from hpctools.whole import whole
 from hpctools.world import World
 
 from . import packing
@@ -248,8 +249,7 @@ def export(path: str | Path, out: str | Path, first: int = 0, count: int | None 
             )
         n = last - first
         check_space(out, n * 64_000)  # gzip leaves 2-60 kB a sample
-        part = out.with_name(out.name + ".part")
-        with h5py.File(part, "w") as plain:
+        with whole(out) as part, h5py.File(part, "w") as plain:
             signals = plain.create_dataset(
                 "signals", (n, grid.scans, grid.points), "f4", chunks=(1, grid.scans, grid.points),
                 compression=1, shuffle=True,
@@ -266,5 +266,4 @@ def export(path: str | Path, out: str | Path, first: int = 0, count: int | None 
                 grid.file.copy(name, plain)
             plain.attrs.update(grid.file.attrs)
             plain.attrs["kind"] = "tnm signals"
-        part.replace(out)
     return n

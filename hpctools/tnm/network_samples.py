@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from hpctools.progress import Progress
 from hpctools.stop import Stop
+from hpctools.whole import whole
 from hpctools.world import World
 
 from . import inputs, streams
@@ -43,11 +43,9 @@ class Set:
 
 def write_shard(path: Path, batch: streams.Batch) -> None:
     """Write a shard; it appears when it is whole."""
-    part = path.with_suffix(".part")
     frame = np.stack([batch.frame.t_m, batch.frame.width, batch.frame.heating, batch.frame.law])
-    with open(part, "wb") as file:
+    with whole(path) as part, open(part, "wb") as file:
         np.savez(file, frame=frame, **{name: getattr(batch, name) for name in _FIELDS})
-    os.replace(part, path)
 
 
 def read_shard(path: Path) -> streams.Batch:

@@ -15,7 +15,6 @@ and the attributes kind, label (name of network or method), subset, samples_seen
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,6 +22,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hpctools.whole import whole
 
 from .features import first_crossing
 from .model import PARAMETER_NAMES, PARAMETER_UNITS, ParameterError
@@ -145,8 +146,7 @@ def write(path: str | Path, predictions: Predictions, attributes: Mapping[str, A
     import h5py
 
     path = Path(path)
-    part = path.with_name(path.name + ".part")
-    with h5py.File(part, "w") as file:
+    with whole(path) as part, h5py.File(part, "w") as file:
         for field in fields(predictions):
             column = getattr(predictions, field.name)
             if column is None:
@@ -157,7 +157,6 @@ def write(path: str | Path, predictions: Predictions, attributes: Mapping[str, A
             else:
                 stored.attrs["columns"], stored.attrs["units"] = list(PARAMETER_NAMES), list(PARAMETER_UNITS)
         file.attrs.update({**attributes, "kind": KIND})
-    os.replace(part, path)
 
 
 def read(path: str | Path) -> tuple[Predictions, dict[str, Any]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from hpctools.whole import whole
 
 from .. import __version__
 from .model import reference_temperature
@@ -127,11 +128,10 @@ def as_dict(result: Result, command: Sequence[str] = ()) -> dict[str, Any]:
 
 def _write(path: Path, data: bytes) -> Path:
     """Write whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(path)
+        with whole(path) as part:
+            part.write_bytes(data)
     except OSError as error:
         raise ReportError(f"{path}: cannot be written: {error.strerror}") from error
     return path

@@ -7,11 +7,12 @@ analysis/liquid_validation.py compares a state of it with that of LAMMPS.
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from hpctools.whole import whole
 
 from ..mixture import Mixture
 from . import EngineError, Start
@@ -223,11 +224,9 @@ class Engine:
     def save(self, path: Path) -> None:
         """Write a restart file for `restore`, under another name first."""
         particles = self._simulation.state.get_snapshot().particles
-        part = path.with_name(path.name + ".part")
-        with open(part, "wb") as file:
+        with whole(path) as part, open(part, "wb") as file:
             np.savez(file, position=particles.position[:], velocity=particles.velocity[:], image=particles.image[:],
                      typeid=particles.typeid[:], box_length=self._simulation.state.box.Lx)
-        os.replace(part, path)
 
     def close(self) -> None:
         """Free the engine."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from hpctools.whole import whole
 
 from ..mixture import Mixture
 from . import EngineError, Start
@@ -170,9 +171,8 @@ class Engine:
 
     def save(self, path: Path) -> None:
         """Write a restart file for `restore`, under another name first."""
-        part = path.with_name(path.name + ".part")
-        self._call(f"write_restart {part}")
-        os.replace(part, path)
+        with whole(path) as part:
+            self._call(f"write_restart {part}")
         self._prepared = False  # writing sorts the particles anew
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 from hpctools.campaign import Stopped
 from hpctools.progress import Progress
 from hpctools.stop import Stop
+from hpctools.whole import whole
 from hpctools.world import World
 
 from .curve import Curve, checked
@@ -329,13 +330,11 @@ class _Kept:
                        table["objective"], table["evaluations"], table["generations"], table["seconds"])
 
     def save(self, restart: Restart) -> None:
-        """Keep a restart: written under another name, then renamed."""
+        """Keep a restart."""
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         table = {**vars(restart), "x": restart.x.tolist(), "error": restart.error.tolist(),
                  "fingerprint": self.fingerprint}
-        path = self._path(restart.number)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(table), encoding="utf-8")
-        part.replace(path)
+        with whole(self._path(restart.number)) as part:
+            part.write_text(json.dumps(table), encoding="utf-8")

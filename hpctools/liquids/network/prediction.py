@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from hpctools.config import ConfigError
 from hpctools.provenance import provenance
+from hpctools.whole import whole
 from hpctools.world import World
 
 from . import curves, models, potential, theory
@@ -119,10 +119,8 @@ def write(answer: Answer, out: str, arguments: Sequence[str]) -> tuple[Path, Pat
         rows.append(tuple(f"{cell:.6g}" for cell in cells))  # type: ignore[arg-type]
     table = Path(out + ".csv")
     table.parent.mkdir(parents=True, exist_ok=True)
-    part = table.with_name(table.name + ".part")
-    with open(part, "w", newline="", encoding="utf-8") as file:
+    with whole(table) as part, open(part, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
-    os.replace(part, table)
     state, config, ends = answer.state, answer.trained.config, (answer.tau, answer.tau_low, answer.tau_high)
     head = {
         "potential": state.potential, "density": state.density, "temperature": state.temperature,
@@ -141,9 +139,8 @@ def write(answer: Answer, out: str, arguments: Sequence[str]) -> tuple[Path, Pat
                        if k != "config_toml"},
     }  # fmt: skip
     described = Path(out + ".json")
-    part = described.with_name(described.name + ".part")
-    part.write_text(json.dumps(head, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, described)
+    with whole(described) as part:
+        part.write_text(json.dumps(head, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return table, described
 
 

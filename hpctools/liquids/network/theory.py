@@ -8,7 +8,6 @@ memory at which liquid and glass meet: g > 1 in the liquid, g < 1 in the glass, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from hpctools.progress import Progress
+from hpctools.whole import whole
 
 from .. import mct
 from ..mct.critical import Structure
@@ -117,10 +117,8 @@ class Cache:
         """Keep a result; the file is replaced when it is whole."""
         self.found[key] = value
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        with open(part, "wb") as file:
+        with whole(self.path) as part, open(part, "wb") as file:
             np.savez_compressed(file, **self.found)  # type: ignore[arg-type]
-        os.replace(part, self.path)
 
 
 def _key(what: str, state: State, *further: float) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 
 from hpctools.campaign import Campaign, Stopped, Task
 from hpctools.stop import Stop
+from hpctools.whole import whole
 from hpctools.world import World
 
 from . import metrics, models, theory
@@ -147,9 +148,8 @@ def _mark(plan: Plan, samples: Sequence[Sample], write: bool) -> None:
     if not write:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(MARK + ".part")
-    part.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with whole(path) as part:
+        part.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
 
 
 def _run(plan: Plan, trial: Trial, cache: str, folder: Path, product: Path, stop: Stop) -> None:
@@ -201,8 +201,7 @@ def write(path: Path, found: Sequence[Prediction], attributes: dict[str, Any]) -
     """Write a file of predictions; it appears when it is whole. points: of each state, in `first` … `first` of next."""
     import h5py
 
-    part = path.with_name(path.name + ".part")
-    with h5py.File(part, "w") as file:
+    with whole(path) as part, h5py.File(part, "w") as file:
         arrays = {name: np.concatenate([getattr(one, name) for one in found]) for name in _POINTS}
         arrays |= {name: np.array([getattr(one, name) for one in found]) for name in _STATE if name != "potential"}
         arrays["first"] = np.concatenate([[0], np.cumsum([len(one.times) for one in found])])
@@ -210,7 +209,6 @@ def write(path: Path, found: Sequence[Prediction], attributes: dict[str, Any]) -
             file.create_dataset(name, data=array).attrs["unit"] = _UNITS.get(name, "1")
         file.create_dataset("potential", data=[one.potential for one in found])
         file.attrs.update({**attributes, "kind": KIND})
-    os.replace(part, path)
 
 
 def read(path: Path) -> tuple[Trial, list[Prediction]]:
