@@ -44,8 +44,9 @@ def serves(field: Field, length: float) -> bool:
 
 
 def reach(field: Field) -> float:
-    """The longest cut-off of a pair, Å."""
-    return max([field.cutoff] + [term.cutoff for terms in field.pairs.values() for term in terms])
+    """The longest cut-off of a pair or a leg, Å."""
+    return max([field.cutoff, *(term.cutoff for terms in field.pairs.values() for term in terms),
+                *(term.cutoff for term in field.three_body)])
 
 
 class Forces:
