@@ -66,6 +66,8 @@ class Autoencoder(nn.Module):
         assert isinstance(last, nn.Conv2d) and last.bias is not None
         nn.init.normal_(last.weight, std=0.02)
         nn.init.constant_(last.bias, math.log(grey / (1 - grey)))
+        # half the time of a step on a CPU; torch's types do not know the word
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.as_tensor(self.decoder(self.encoder(images)))
