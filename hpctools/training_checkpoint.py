@@ -43,8 +43,8 @@ def write_checkpoint(folder: Path, content: Mapping[str, Any]) -> None:
     """Replace the folder's checkpoint; a kill leaves the former one. For rank 0."""
     path = folder / CHECKPOINT
     try:
-        with whole(path, sync=True) as part:
-            torch.save({"format": _FORMAT, **content}, part)
+        with whole(path, sync=True) as part, open(part, "wb") as file:
+            torch.save({"format": _FORMAT, **content}, file)
     except (OSError, RuntimeError) as error:  # torch wraps a full disk into a RuntimeError
         words = str(error).split("\n")[0]
         raise TrainingError(f"{path}: cannot be written ({words}); the former checkpoint is as it was") from error

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def whole(path: str | Path, *, sync: bool = False) -> Iterator[Path]:
+def whole(path: str | Path, *, sync: bool = False, shared: bool = False) -> Iterator[Path]:
     """The name of a new file beside `path`, which becomes `path` when the block ends, in the place of a former one.
 
         with whole(path) as part, open(part, "w") as file:
             ...
 
-    A kill leaves the former file; an error does, too, and takes the new one away. The name belongs to this process, so
-    that others may write the same file. sync: on the disk before it gets its name, for what a power cut must not take.
+    A kill leaves the former file, an error does, too, and takes the new one away. What a kill left of the new one is
+    written over by the next attempt. sync: on the disk before it gets its name, for what a power cut must not take.
+    shared: other processes may write the same file at the same time; what a kill leaves then stays.
     """
     path = Path(path)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}.part" if shared else path.name + ".part")
     try:
         yield part
         if sync:
@@ -30,5 +33,6 @@ def whole(path: str | Path, *, sync: bool = False) -> Iterator[Path]:
                 os.close(written)
         os.replace(part, path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise

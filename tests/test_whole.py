@@ -37,4 +37,21 @@ def test_a_kill_leaves_the_former_file(tmp_path):
               "with whole(sys.argv[1]) as part:\n    part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)")
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.txt")])
     assert done.returncode == -signal.SIGKILL
-    assert (tmp_path / "a.txt").read_text() == "old" and len(list(tmp_path.glob("a.txt.*.part"))) == 1
+    assert (tmp_path / "a.txt").read_text() == "old" and (tmp_path / "a.txt.part").read_text() == "half"
+    with whole(tmp_path / "a.txt") as part:
+        part.write_text("new")
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_two_may_write_the_same_file(tmp_path):
+    with whole(tmp_path / "a.txt", shared=True) as part:
+        assert str(os.getpid()) in part.name
+        part.write_text("mine")
+        assert whole(tmp_path / "a.txt").__enter__() != part
+    assert (tmp_path / "a.txt").read_text() == "mine"
+
+
+def test_the_real_error_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="the real one"), whole(tmp_path / "file" / "a.txt"):
+        raise ValueError("the real one")

@@ -113,6 +113,12 @@ class Field:
     warnings: tuple[str, ...] = ()
     source: str = ""
 
+    @property
+    def reach(self) -> float:
+        """The longest cut-off of a pair or a leg, Å."""
+        return max([self.cutoff, *(term.cutoff for terms in self.pairs.values() for term in terms),
+                    *(term.cutoff for term in self.three_body)])
+
     def pair(self, a: str, b: str, r: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Energy (eV) and force (eV/Å) of two atoms at distances r (Å): Coulomb and short range."""
         energy, force = potentials.dsf(r, self.charges[a] * self.charges[b], self.damping, self.cutoff)

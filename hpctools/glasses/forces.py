@@ -27,7 +27,7 @@ from .tables import INNER
 
 SKIN = 1.0  # Å, of the neighbour lists
 SPACING = 0.1  # Å², of the intervals of r²
-_LEGS = 96  # neighbours of an apex within the cut-off of the legs and the skin, at most
+MOST = 10_000  # atoms: lists are made from all pairs, which takes as long as the forces of some steps by then
 _FIX = b"forces"
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 Array = NDArray[np.float64]
@@ -37,16 +37,10 @@ class ForcesError(RuntimeError):
     """Positions for which there are no forces."""
 
 
-def serves(field: Field, length: float) -> bool:
+def serves(field: Field, length: float, atoms: int) -> bool:
     """Can a cubic box of this edge (Å) be served? The nearest image must be the only one within the cut-off and the
     skin, with some room for the box to shrink."""
-    return length >= 2 * (reach(field) + SKIN)
-
-
-def reach(field: Field) -> float:
-    """The longest cut-off of a pair or a leg, Å."""
-    return max([field.cutoff, *(term.cutoff for terms in field.pairs.values() for term in terms),
-                *(term.cutoff for term in field.three_body)])
+    return length >= 2 * (field.reach + SKIN) and atoms <= MOST
 
 
 class Forces:
@@ -58,7 +52,7 @@ class Forces:
     elements : of the kinds 0, 1, …
     kinds : (n,) kind of each atom.
 
-    Energies in eV, forces in eV/Å. Pairs nearer than `tables.INNER` have the force of that distance.
+    Energies in eV, forces in eV/Å.
     """
 
     def __init__(self, field: Field, elements: tuple[str, ...], kinds: NDArray[np.integer]) -> None:
@@ -66,7 +60,7 @@ class Forces:
         self._order = np.argsort(kinds, kind="stable")
         number, count = len(kinds), len(elements)
         self._first = np.searchsorted(kinds[self._order], np.arange(count + 1)).astype(np.uint32)
-        self._reach = reach(field)
+        self._reach = field.reach
         self._coefficients = _coefficients(field, elements, self._reach)
         self._bends = _Bends(field, elements)
         self._positions = np.zeros((3, number))
@@ -75,25 +69,37 @@ class Forces:
         self._forces = np.zeros((number, 3))
         self._starts = np.zeros((number, count + 1), np.uint32)
         self._neighbours = np.zeros(0, np.uint32)
-        self._legs = np.zeros((number, _LEGS), np.uint32)
+        self._legs = np.zeros((number, 32), np.uint32)
         self._leg_counts = np.zeros(number, np.uint32)
         self._work = np.zeros((4, number))
         self._inside = np.zeros(number + 1, np.uint32)
         self.builds = 0
+
+    def __len__(self) -> int:
+        return len(self._order)
 
     def __call__(self, positions: Array, box: Array, forces: Array) -> tuple[float, Array]:
         """Write the forces (n, 3); returns energy and virial (xx, yy, zz, xy, xz, yz), eV.
 
         positions : (n, 3) Å, in any periodic image. box : (3,) edges, Å.
 
-        Raises ForcesError for a box smaller than twice the cut-off and for positions that are no numbers.
+        Raises ForcesError for a box smaller than twice the cut-off, for positions that are no numbers, and for atoms
+        nearer than `tables.INNER`, as LAMMPS does.
         """
+        if len(positions) != len(self._order):
+            raise ForcesError(f"found {len(positions)} atoms, expected {len(self._order)}: atoms were lost")
+        if not box.min() > 2 * self._reach:
+            raise ForcesError(f"the box of {box.min():.2f} Å is too small for compiled forces, expected more than "
+                              f"twice the cut-off of {self._reach:g} Å: take --forces tables")
         if not _follow(positions, self._order, box, self._box, self._origin, self._positions, SKIN):
             self._build(positions, box)
         virial = np.zeros(6)
         self._forces[:] = 0.0
-        energy = _pairs(self._positions, box, self._first, self._starts, self._neighbours, self._coefficients,
-                        self._reach**2, self._forces, virial, self._work, self._inside)
+        energy, nearest = _pairs(self._positions, box, self._first, self._starts, self._neighbours, self._coefficients,
+                                 self._reach**2, self._forces, virial, self._work, self._inside)
+        if nearest < INNER**2:
+            raise ForcesError(f"two atoms are {nearest**0.5:.2f} Å apart, expected more than {INNER:g} Å: they have "
+                              "fused, or the start has too little room")
         if self._bends.present:
             energy += _bends(self._positions, box, self._first, self._leg_counts, self._legs, self._bends.apexes,
                              self._bends.strengths, self._bends.angles, self._bends.factors, self._bends.lengths,
@@ -106,22 +112,20 @@ class Forces:
     def _build(self, positions: Array, box: Array) -> None:
         if not np.isfinite(positions).all():
             raise ForcesError("positions are not numbers: atoms have left all bounds")
-        if not box.min() > 2 * self._reach:
-            raise ForcesError(f"the box has shrunk to {box.min():.2f} Å, expected more than twice the cut-off of "
-                              f"{self._reach:g} Å for compiled forces: take --forces tables")
         self._positions[:] = positions[self._order].T
-        self._origin[:], self._box[:] = self._positions, box
         leg = self._bends.cutoff + SKIN if self._bends.present else 0.0
         while True:
             needed = _build(self._positions, box, self._first, (self._reach + SKIN) ** 2, self._starts,
                             self._neighbours, self._bends.is_leg, leg**2, self._leg_counts, self._legs,
                             self._work, self._inside)
-            if self._leg_counts.max(initial=0) > _LEGS:
-                raise ForcesError(f"an atom has {self._leg_counts.max()} neighbours within {leg:g} Å, expected at most "
-                                  f"{_LEGS}")
-            if needed <= len(self._neighbours):
+            most = int(self._leg_counts.max(initial=0))
+            if needed <= len(self._neighbours) and most <= self._legs.shape[1]:
                 break
-            self._neighbours = np.zeros(int(needed * 1.2), np.uint32)
+            if needed > len(self._neighbours):
+                self._neighbours = np.zeros(int(needed * 1.2), np.uint32)
+            if most > self._legs.shape[1]:
+                self._legs = np.zeros((len(self._legs), int(most * 1.2)), np.uint32)
+        self._origin[:], self._box[:] = self._positions, box
         self.builds += 1
 
 
@@ -136,7 +140,7 @@ class External:
     def __init__(self, lammps: Any, field: Field, elements: tuple[str, ...]) -> None:
         kinds = np.array(lammps.gather_atoms("type", 0, 1)) - 1
         self._lammps, self._lib, self.forces = lammps, lammps.lib, Forces(field, elements, kinds)
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._views: dict[tuple[Any, int, int], Any] = {}
         self._low, self._high = (self._view(ctypes.c_double, self._address(name), 3) for name in (b"boxlo", b"boxhi"))
         self._tag = ctypes.c_int32 if lammps.extract_setting("tagint") == 4 else ctypes.c_int64
@@ -165,7 +169,7 @@ class External:
             return
         try:
             self._evaluate(number, tags, x, f)
-        except Exception as error:  # nothing may be raised through LAMMPS
+        except BaseException as error:  # nothing may be raised through LAMMPS, Ctrl-C neither
             self._error = error
             self._lib.lammps_force_timeout(self._lammps.lmp)
 
@@ -175,6 +179,8 @@ class External:
         if len(self._sorted) != number:
             self._sorted, self._result = np.empty((number, 3)), np.empty((number, 3))
         index = place - 1
+        if number != len(self.forces):
+            raise ForcesError(f"LAMMPS has {number} atoms, expected {len(self.forces)}: atoms were lost")
         self._sorted[index] = here
         energy, virial = self.forces(self._sorted, self._high - self._low, self._result)
         np.take(self._result, index, axis=0, out=self._rows(f, number))
@@ -308,14 +314,14 @@ def _build(x: Array, box: Array, first: Any, squared_reach: float, starts: Any, 
 
 @njit(cache=True, fastmath=_FAST, error_model="numpy")
 def _pairs(x: Array, box: Array, first: Any, starts: Any, neighbours: Any, table: Array, squared_cutoff: float,
-           forces: Array, virial: Array, work: Array, inside: Any) -> float:
-    """Energy; adds to forces (n, 3) and virial (6,)."""
+           forces: Array, virial: Array, work: Array, inside: Any) -> tuple[float, float]:
+    """Energy, and the square of the least distance; adds to forces (n, 3) and virial (6,)."""
     u = np.uintp
     least, spacing, last = INNER * INNER, 1 / SPACING, np.int32(table.shape[2] - 1)
     kinds = len(first) - 1
     a, b, c = 1 / box[0], 1 / box[1], 1 / box[2]
     lx, ly, lz = box[0], box[1], box[2]
-    energy = 0.0
+    energy, nearest = 0.0, squared_cutoff
     xx = yy = zz = xy = xz = yz = 0.0
     kind = 0
     for i in range(x.shape[1]):
@@ -342,7 +348,9 @@ def _pairs(x: Array, box: Array, first: Any, starts: Any, neighbours: Any, table
             for place in range(found):
                 one = u(inside[place])
                 j = u(neighbours[begin + one])
-                p = max(work[u(3), one] - least, 0.0) * spacing
+                squared = work[u(3), one]
+                nearest = min(nearest, squared)
+                p = max(squared - least, 0.0) * spacing
                 whole = min(np.int32(p), last)
                 p -= whole
                 row = u(np.uint32(whole))
@@ -367,7 +375,7 @@ def _pairs(x: Array, box: Array, first: Any, starts: Any, neighbours: Any, table
         forces[i, 2] += fz
     for place, value in enumerate((xx, yy, zz, xy, xz, yz)):
         virial[place] += value
-    return energy
+    return energy, nearest
 
 
 @njit(cache=True, fastmath=_FAST, error_model="numpy")
@@ -393,9 +401,9 @@ def _bends(x: Array, box: Array, first: Any, leg_counts: Any, legs: Any, apexes:
                     d -= box[axis] * np.rint(d / box[axis])
                     unit[found, axis] = d
                     squared += d * d
-                if squared >= cutoff * cutoff:
-                    continue
                 r = math.sqrt(squared)
+                if r >= cutoff:
+                    continue
                 lengths_of[found] = r
                 for axis in range(3):
                     unit[found, axis] /= r

@@ -141,7 +141,7 @@ def _cached(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None
     if found is None:
         found = _fitted(name, curves, fold, runs, stop, trainings)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part, open(part, "wb") as file:
+        with whole(path, shared=True) as part, open(part, "wb") as file:
             np.savez_compressed(file, **found)  # type: ignore[arg-type]
     return found
 

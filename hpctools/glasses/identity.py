@@ -18,7 +18,7 @@ from .composition import parse
 from .forcefield import Field
 from .job import QuenchJob
 
-# restart files change nothing, and all ways to the forces give the same ones (`merged` was one of two once); of the
+# restart files change nothing, and all ways to the forces give the same ones (`merged` was their setting once); of the
 # others the record has what came of them
 _OF_NO_WEIGHT = ("restart_time", "forces", "merged")
 _REALISED = ("composition", "seed", "field", "length", "atoms", "density")
@@ -78,6 +78,23 @@ def few(differences: Sequence[str]) -> str:
     """The first two, and how many others there are."""
     more = len(differences) - 2
     return "; ".join(differences[:2]) + (f"; and {more} other{'s' * (more > 1)}" if more > 0 else "")
+
+
+def other_settings(made: str, asked: str) -> list[str]:
+    """Where settings as TOML are others, so that a run by the one cannot go on by the other.
+
+    The energies in a run's files have the self term of Coulomb's law by LAMMPS' separate styles alone, which therefore
+    do not mix with the other ways to the forces.
+    """
+    try:
+        tables = [tomllib.loads(text) for text in (made, asked)]
+    except tomllib.TOMLDecodeError:
+        return ["it is not whole"]
+    for table in tables:
+        table["styles"] = table.get("forces") == "styles" or table.get("merged") is False
+    have, want = ({key: value for key, value in table.items() if key not in _OF_NO_WEIGHT} for table in tables)
+    return [f"{key} is {_shown(have.get(key))}, asked for {_shown(want.get(key))}" for key in {**want, **have}
+            if have.get(key) != want.get(key)]
 
 
 def protocol(attributes: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -36,7 +36,7 @@ from hpctools.world import World
 from . import forcefield, identity, tables, trajectory
 from .composition import Composition, counts, from_units, parse
 from .density import FLUEGEL, Density, atoms_for_length, box_length, molar_volume_density, start_density
-from .forces import External, ForcesError, serves
+from .forces import MOST, External, ForcesError, serves
 from .job import QuenchJob
 from .protocol import Stage
 
@@ -82,10 +82,9 @@ class Plan:
     def warnings(self) -> tuple[str, ...]:
         """What to know of this glass."""
         found = list(self.field.warnings)
-        reach = max([self.field.cutoff, *(term.cutoff for terms in self.field.pairs.values() for term in terms)])
-        if self.length < 2 * reach:
-            found.append(f"the box of {self.length:.2f} Å is shorter than twice the cut-off of {reach:g} Å: atoms feel "
-                         "each other's images")
+        if self.length < 2 * self.field.reach:
+            found.append(f"the box of {self.length:.2f} Å is shorter than twice the cut-off of {self.field.reach:g} Å: "
+                         "atoms feel each other's images")
         if self.density.source == FLUEGEL:
             simple = molar_volume_density(self.wanted)
             if abs(self.density.value / simple - 1) > FAR_OFF:
@@ -107,10 +106,11 @@ def plan(job: QuenchJob) -> Plan:
 
 def choose_forces(job: QuenchJob, plan: Plan, ranks: int) -> str:
     """Who works out the forces: as the job says, or what serves best. Raises QuenchError where that does not serve."""
-    served = ranks == 1 and serves(plan.field, plan.length)
+    atoms = sum(plan.atoms.values())
+    served = ranks == 1 and serves(plan.field, plan.length, atoms)
     if job.forces == "compiled" and not served:
-        raise QuenchError("compiled forces serve one process and a box of at least twice the cut-off and the skin; "
-                          f"found {ranks} and {plan.length:.2f} Å: take --forces tables")
+        raise QuenchError(f"compiled forces serve one process, at most {MOST} atoms and a box of at least twice the "
+                          f"cut-off and the skin; found {ranks}, {atoms} and {plan.length:.2f} Å: take --forces tables")
     return ("compiled" if served else "tables") if job.forces == "auto" else job.forces
 
 
@@ -267,9 +267,9 @@ class Run:
     def _claim_folder(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         path, text = self.folder / "job.toml", dump_toml(self.job)
-        if path.exists() and path.read_text(encoding="utf-8") != text:
-            raise QuenchError(f"{self.folder} holds a run with other settings (see job.toml there): choose another "
-                              "folder, or remove this one")
+        if path.exists() and (other := identity.other_settings(path.read_text(encoding="utf-8"), text)):
+            raise QuenchError(f"{self.folder} holds a run with other settings (job.toml there: {identity.few(other)}): "
+                              "choose another folder, or remove this one")
         self._claim_field()
         _write(path, text)
 
@@ -310,8 +310,8 @@ class Run:
                 try:
                     self._external.check()
                 except ForcesError as error:
-                    raise QuenchError(f"{self.plan.wanted}, seed {self.job.seed}, after step {self.step}: {error}"
-                                      ) from None
+                    raise QuenchError(f"{self.plan.wanted}, seed {self.job.seed}, after step {self.step}: {error} (see "
+                                      f"{self.folder / 'log.lammps'})") from None
 
     def _scatter(self) -> None:
         """Random positions, no two atoms nearer than the overlap."""
@@ -357,7 +357,11 @@ class Run:
             self.forces_used.append(self.forces)
         if self.forces == "compiled":
             self._commands(*NEIGHBOUR)
-            self._external = External(self._lammps, self.plan.field, self.plan.elements)
+            try:
+                self._external = External(self._lammps, self.plan.field, self.plan.elements)
+            except Exception as error:
+                raise QuenchError(f"LAMMPS takes no forces from outside: {str(error).strip()}. It needs fix external "
+                                  "(package MISC); --forces tables goes without") from None
             return
         if self.world.rank == 0:
             pair = tables.pair_commands(self.plan.field, self.plan.elements, self.folder,

@@ -76,7 +76,7 @@ def write(path: Path, run: Run, s: Structure, arguments: list[str]) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     # the format of HDF5 1.10 has far less overhead in small files than the oldest
-    with whole(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
+    with whole(path, shared=True) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
         file.attrs.update(_attributes(run, s, arguments))
         for name, (values, unit, axes) in _data_sets(run, s).items():
             packed = {"compression": "gzip", "compression_opts": 9, "shuffle": True, "chunks": np.shape(values)}

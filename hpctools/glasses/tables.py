@@ -109,15 +109,14 @@ def _separate(field: Field, elements: tuple[str, ...]) -> tuple[list[str], list[
 
 def write_pair_tables(field: Field, elements: tuple[str, ...], path: Path, points: int = FILE_POINTS) -> None:
     """All pair tables of the elements in one LAMMPS table file; energies in eV, forces in eV/Å."""
-    reach = max([field.cutoff] + [term.cutoff for terms in field.pairs.values() for term in terms])
-    r = np.sqrt(np.linspace(INNER**2, reach**2, points))
+    r = np.sqrt(np.linspace(INNER**2, field.reach**2, points))
     with path.open("w", encoding="utf-8") as file:
         file.write(f"# {field.title}: damped shifted-force Coulomb and short range. UNITS: metal\n")
         for i, a in enumerate(elements):
             for b in elements[i:]:
                 pair = pair_of(a, b)
                 energy, force = field.pair(*pair, r)
-                file.write(f"\n{'-'.join(pair)}\nN {points} RSQ {INNER:.15g} {reach:.15g}\n\n")
+                file.write(f"\n{'-'.join(pair)}\nN {points} RSQ {INNER:.15g} {field.reach:.15g}\n\n")
                 rows = np.column_stack([np.arange(1, points + 1), r, energy, force])
                 np.savetxt(file, rows, fmt=("%d", "%.15g", "%.15g", "%.15g"))
 

@@ -130,7 +130,7 @@ def _write(path: Path, data: bytes) -> Path:
     """Write whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part:
+        with whole(path, shared=True) as part:
             part.write_bytes(data)
     except OSError as error:
         raise ReportError(f"{path}: cannot be written: {error.strerror}") from error

