@@ -416,7 +416,8 @@ def test_relaxed_densities_of_glasses_left_out(shipped):
     raw = np.log(densities / [start_density(glass).value for glass in glasses])
     left = RelaxedDensity.of(glasses, densities)
     assert (left.left_out**2).mean() < (raw**2).mean() / 4
-    assert np.abs(left.left_out).max() < left.half_width(0.9)
+    # 50 glasses: 0.9 ± 0.04
+    assert np.mean(np.abs(left.left_out) < left.half_width(0.9)) == pytest.approx(0.9, abs=0.1)
 
 
 def test_the_core_has_no_width():
