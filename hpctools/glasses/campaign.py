@@ -44,22 +44,18 @@ def check(job: QuenchJob, path: Path) -> None:
 
 
 def _task(glass: Glass, arguments: list[str]) -> Task:
-    steps = glass.job.stages()[-1].last
-    work = sum(quench.plan(glass.job).atoms.values()) * steps
-    return Task(glass.name, work / _speed(glass.job), partial(make, glass.job, arguments),
-                lambda folder: quench.saved_step(folder) / steps,
-                partial(_seconds, glass.job, work), tidy, partial(check, glass.job))
+    plan, steps = quench.plan(glass.job), glass.job.stages()[-1].last
+    work, speed = sum(plan.atoms.values()) * steps, SPEED[quench.choose_forces(glass.job, plan, 1)]
+    return Task(glass.name, work / speed, partial(make, glass.job, arguments),
+                lambda folder: quench.saved_step(folder) / steps, partial(_seconds, work, speed), tidy,
+                partial(check, glass.job))
 
 
-def _seconds(job: QuenchJob, work: float, product: Path) -> float:
-    """Seconds that a finished glass would have taken by the forces of today."""
+def _seconds(work: float, speed: float, product: Path) -> float:
+    """Seconds that a finished glass took, or would have taken where its forces were of another speed."""
     found = record.attributes(product)
     then = SPEED[str(found.get("forces", "tables")).split(", ")[-1]]
-    return work / float(found["atom_steps_per_second"]) * then / _speed(job)
-
-
-def _speed(job: QuenchJob) -> float:
-    return SPEED[quench.choose_forces(job, quench.plan(job), 1)]
+    return work / float(found["atom_steps_per_second"]) * then / speed
 
 
 def make(job: QuenchJob, arguments: list[str], folder: Path, product: Path, stop: Stop) -> None:
@@ -99,8 +95,10 @@ def plan_text(campaign: Campaign, glasses: Sequence[Glass], workers: int) -> str
     """What a campaign would do, for people."""
     pace = campaign.pace()
     left = campaign.summary()["remaining core-hours"]
-    atoms = [sum(quench.plan(glass.job).atoms.values()) for glass in glasses]
-    speed = statistics.fmean(_speed(glass.job) for glass in glasses)
+    plans = [quench.plan(glass.job) for glass in glasses]
+    atoms = [sum(plan.atoms.values()) for plan in plans]
+    speed = statistics.fmean(SPEED[quench.choose_forces(glass.job, plan, 1)]
+                             for glass, plan in zip(glasses, plans, strict=True))
     # the files of a glass grow with its atoms
     scale = statistics.fmean(atoms) / 700
     return "\n".join((
