@@ -1,6 +1,7 @@
 """Models on curves whose law is known, and what the errors, intervals and tests of the judgement say of known cases."""
 
 from dataclasses import replace
+from statistics import harmonic_mean
 
 import numpy as np
 import pytest
@@ -411,8 +412,9 @@ def test_relaxed_densities_of_glasses_left_out(shipped):
         errors_of_new.append(np.sqrt((off**2).mean()))
     assert np.mean(inside) == pytest.approx(0.9, abs=0.05) and np.mean(errors_of_new) < 0.013
     glasses, densities = simulated(curves.gather(curves.find([curves.LIBRARY])))
-    assert densities[-1] == pytest.approx(
-        record.attributes(curves.LIBRARY / "SiO2_s1.h5")["density_g_cm3"], rel=1e-6), "silica is the last by name"
+    of_silica = [record.attributes(path)["density_g_cm3"] for path in curves.LIBRARY.glob("SiO2_s?.h5")]
+    # volumes are averaged over seeds; silica is the last by name
+    assert densities[-1] == pytest.approx(harmonic_mean(of_silica), rel=1e-6)
     raw = np.log(densities / [start_density(glass).value for glass in glasses])
     left = RelaxedDensity.of(glasses, densities)
     assert (left.left_out**2).mean() < (raw**2).mean() / 4
