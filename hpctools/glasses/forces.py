@@ -75,9 +75,6 @@ class Forces:
         self._inside = np.zeros(number + 1, np.uint32)
         self.builds = 0
 
-    def __len__(self) -> int:
-        return len(self._order)
-
     def __call__(self, positions: Array, box: Array, forces: Array) -> tuple[float, Array]:
         """Write the forces (n, 3); returns energy and virial (xx, yy, zz, xy, xz, yz), eV.
 
@@ -144,7 +141,7 @@ class External:
         self._views: dict[tuple[Any, int, int], Any] = {}
         self._low, self._high = (self._view(ctypes.c_double, self._address(name), 3) for name in (b"boxlo", b"boxhi"))
         self._tag = ctypes.c_int32 if lammps.extract_setting("tagint") == 4 else ctypes.c_int64
-        self._sorted = np.zeros(0)
+        self._sorted, self._result = np.empty((len(kinds), 3)), np.empty((len(kinds), 3))
         # must live as long as LAMMPS may call it
         self._function = lammps.FIX_EXTERNAL_CALLBACK_FUNC(self._called)
         # no neighbours to find; with a cut-off of zero LAMMPS would warn of it
@@ -176,11 +173,9 @@ class External:
     def _evaluate(self, number: int, tags: Any, x: Any, f: Any) -> None:
         place = self._view(self._tag, ctypes.cast(tags, ctypes.c_void_p).value or 0, number)
         here = self._rows(x, number)
-        if len(self._sorted) != number:
-            self._sorted, self._result = np.empty((number, 3)), np.empty((number, 3))
+        if number != len(self._sorted):
+            raise ForcesError(f"LAMMPS has {number} atoms, expected {len(self._sorted)}: atoms were lost")
         index = place - 1
-        if number != len(self.forces):
-            raise ForcesError(f"LAMMPS has {number} atoms, expected {len(self.forces)}: atoms were lost")
         self._sorted[index] = here
         energy, virial = self.forces(self._sorted, self._high - self._low, self._result)
         np.take(self._result, index, axis=0, out=self._rows(f, number))

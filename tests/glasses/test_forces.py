@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from boxes import BOROSILICATE, Lammps, closed_form, scattered
 
-from hpctools.glasses import quench
+from hpctools.glasses import campaign, quench, record
 from hpctools.glasses.composition import counts, parse
 from hpctools.glasses.forcefield import load
 from hpctools.glasses.forces import MOST, SKIN, External, Forces, ForcesError, serves
 from hpctools.glasses.job import make
+from hpctools.stop import Stop
 
 ALL_FIELDS = pytest.mark.parametrize(("name", "composition"), [
     ("bmp-shrm-smooth", BOROSILICATE), ("bmp-shrm", BOROSILICATE), ("bmp-shrm-smooth", "80SiO2-10ZnO-10TiO2"),
@@ -205,9 +206,6 @@ def test_a_run_takes_the_forces_that_serve_it(tmp_path, short):
 
 def test_a_run_goes_on_by_other_forces_but_not_by_other_energies(tmp_path, short):
     """As a run on several ranks does on one, or one whose box has become too small; its record names both."""
-    from hpctools.glasses import record
-    from hpctools.stop import Stop
-
     job = make("fast", {**short, "atoms": 450}, "test")
     run = quench.Run(dataclasses.replace(job, forces="tables"), tmp_path)
     run.open()
@@ -223,10 +221,6 @@ def test_a_run_goes_on_by_other_forces_but_not_by_other_energies(tmp_path, short
     text = (tmp_path / "job.toml").read_text()
     assert 'forces = "tables"\n' in text
     (tmp_path / "job.toml").write_text(text.replace('forces = "tables"\n', "merged = true\n"))
-    run = quench.Run(job, tmp_path)
-    run.open()
     with Stop() as stop:
-        assert quench.work(run, stop, lambda step: None)
-    run.close()
-    record.finish(run, tmp_path / "record.h5", ["test"])
+        campaign.make(job, ["test"], tmp_path, tmp_path / "record.h5", stop)
     assert record.read(tmp_path / "record.h5").attributes["forces"] == "tables, compiled"
