@@ -170,8 +170,8 @@ class JobFolder:
             return
         job = self.path / "job.json"
         if not self.path.is_dir() or not job.is_file():
-            if self.path.is_dir() and not any(path.name != "lock" for path in self.path.iterdir()):
-                return  # a run was killed between making the folder and describing the job
+            if self.path.is_dir() and {path.name for path in self.path.iterdir()} <= {"lock", "job.json.part"}:
+                return  # a run was killed before the folder had its description
             raise StoreError(f"{self.path}: expected the folder of a job in progress (with job.json), found "
                              "something else; it is left as it is. Choose another output, or move it away")
         try:

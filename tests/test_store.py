@@ -163,6 +163,16 @@ def test_killed_in_the_last_step(tmp_path, monkeypatch, step):
     assert os.listdir(tmp_path) == ["out.h5"]
 
 
+def test_killed_before_the_description(tmp_path):
+    path = tmp_path / "out.h5"
+    (folder := tmp_path / "out.h5.parts").mkdir()
+    (folder / "lock").write_text("node, process 1")
+    (folder / "job.json.part").write_text('{"kind": "te')
+    run(path)
+    check(path)
+    assert os.listdir(tmp_path) == ["out.h5"]
+
+
 def test_other_settings_are_refused(tmp_path):
     path, _ = half_done(tmp_path)
     before = tree(tmp_path)
