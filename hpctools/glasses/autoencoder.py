@@ -46,9 +46,11 @@ class Autoencoder(nn.Module):
     def __init__(self, latent: int = 8, grey: float = 0.05) -> None:
         super().__init__()
         filters = (1, *FILTERS, latent)
+        # ReLU after the pool: the same numbers, since the largest of four passes ReLU last or first, and a quarter of
+        # them to work on
         self.encoder = nn.Sequential(*(
             part for a, b in pairwise(filters)
-            for part in (nn.Conv2d(a, b, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+            for part in (nn.Conv2d(a, b, 3, padding=1), nn.MaxPool2d(2), nn.ReLU())
         ))  # fmt: skip
         back = (latent, latent, *FILTERS[::-1])
         self.decoder = nn.Sequential(*(
