@@ -15,8 +15,8 @@ averaged, each seed once. Of a composition the group with most seeds is judged. 
     glasses  the standard deviation over several glasses, whose mean is shown
 
 Of one seed there is none for what is not kept by parts: density, S(q), and peaks of g(r) in its fine bins. An error of
-0 over blocks says that no bond changed. Other force fields, cooling rates, sizes and settings stand in rows of
-comparison.
+0 over blocks says that no bond changed. Other cooling rates, sizes and settings of the field stand in rows of their own
+and have the same limits; other force fields are shown.
 
 N4, the share of four-fold boron, stands beside the model of Yun, Bray and Dell (W. J. Dell, P. J. Bray, S. Z. Xiao,
 J. Non-Cryst. Solids 58:1, 1983), around which measured glasses scatter by 0.06. Densities stand beside the regression
@@ -140,9 +140,9 @@ def check_rows(base: Sequence[Group]) -> list[Row]:
         if not len(values):
             continue
         if check.element and len(chosen) > 1:
-            several = len(values) > 1
+            several, outside = len(values) > 1, int(((values < check.low) | (values > check.high)).sum())
             mean = Mean(float(values.mean()), float(values.std(ddof=1)) if several else np.nan, GLASSES * several)
-            number = f"{len(values)} glass{'es' * several}"
+            number = f"{len(values)} glass{'es' * several}" + f", {outside} outside" * (outside > 0)
         else:
             mean, number = means[0], _seeds(chosen[0])
         name = f"all with {check.element}" if check.element and len(chosen) > 1 else chosen[0].composition
@@ -188,14 +188,16 @@ def density_rows(base: Sequence[Group]) -> list[Row]:
 
 
 def comparison_rows(found: Sequence[Group], base: Sequence[Group]) -> list[Row]:
-    """Other force fields, cooling rates, sizes and settings of a composition beside its base; shown, not judged."""
+    """Other force fields, cooling rates, sizes and settings of a composition beside its base.
+
+    Those of the base's field are judged by the limits that `CHECKS` and Fluegel's densities set for the composition."""
     rows = []
     for one in base:
         atoms = one.records[0].listed("atoms")
         shown: list[tuple[str, Callable[[Record], float]]] = [("Si-O peak [Å]", bond("Si")),
                                                               ("density [g/cm³]", density)]
         if set(atoms) == {"Si", "O"}:
-            shown += [("Si-O-Si [°]", angle("Si-O-Si")), ("first peak of S(q) [1/Å]", first_diffraction_peak)]
+            shown += [("Si-O-Si [°]", angle("Si-O-Si")), ("first peak of neutron S(q) [1/Å]", first_diffraction_peak)]
         if "B" in atoms:
             shown.append(("N4", lambda record: record.n4()))
         for other in found:
@@ -206,9 +208,24 @@ def comparison_rows(found: Sequence[Group], base: Sequence[Group]) -> list[Row]:
             for name, value in shown:
                 first = one.mean(value)
                 shows = f"{first} ({first.error_of})" if first.error_of else f"{first}"
-                rows.append(Row(one.composition, ", ".join([name, _made(other), *further]), other.mean(value),
-                                _seeds(other), "", None, f"{shows} at {_made(one)}, {one.field}", other.field))
+                limits = limits_of(one, name) if other.field == one.field else None
+                mean = other.mean(value)
+                rows.append(Row(one.composition, ", ".join([name, _made(other), *further]), mean, _seeds(other),
+                                f"{limits[0]:.4g} to {limits[1]:.4g}" if limits else "",
+                                limits[0] <= mean.value <= limits[1] if limits else None,
+                                f"{shows} at {_made(one)}, {one.field}", other.field))
     return rows
+
+
+def limits_of(group: Group, quantity: str) -> tuple[float, float] | None:
+    """Those of a quantity of this composition, if there are any."""
+    for check in CHECKS:
+        if not check.element and (check.glass, check.name) == (group.composition, quantity):
+            return check.low, check.high
+    expected = float(group.records[0].attributes["density_fluegel_g_cm3"])
+    if quantity == "density [g/cm³]" and np.isfinite(expected):
+        return expected * (1 - DENSITY_LIMIT), expected * (1 + DENSITY_LIMIT)
+    return None
 
 
 def _made(group: Group) -> str:

@@ -32,8 +32,9 @@ DRAWS = 1000
 class Errors:
     """Of n predicted curves.
 
-    mse (n,): of g. peak (n,): position of the first peak, Å. height (n,): of the first peak, relative. coordination
-    (n,): neighbours of the first element within the pair's cut-off. image (n,): MSE of 64 × 64 pixels.
+    mse (n,): of g. peak (n,): position of the first peak, Å. height (n,): of the first peak, relative; both NaN where
+    the simulated or the predicted curve has no peak in the first shell. coordination (n,): neighbours of the first
+    element within the pair's cut-off. image (n,): MSE of 64 × 64 pixels.
     """
 
     mse: Array
@@ -48,8 +49,9 @@ def of(curves: Curves, predicted: Array, top: Array, images: Array | None = None
 
     top : axes of the plots (n,). images : predicted plots (n, 64, 64), where a model makes some; else its curves'.
     """
-    peaks = np.array([first_peak(curves.r, g) for g in predicted])
-    true = np.array([first_peak(curves.r, g) for g in curves.g])
+    ends = [curves.cutoffs[pair] for pair in curves.pairs]
+    peaks, true = (np.array([first_peak(curves.r, g, high=end) for g, end in zip(these, ends)])
+                   for these in (predicted, curves.g))
     numbers = np.array([
         coordination_number(curves.r, p - g, density[1], curves.cutoffs[pair])
         for p, g, density, pair in zip(predicted, curves.g, curves.densities, curves.pairs)
@@ -117,13 +119,19 @@ def enough(pairs: tuple[Pair, ...], baseline: Array) -> list[Pair]:
 
 def _pair_means(pairs: tuple[Pair, ...], values: Array, weights: Array) -> Array:
     """Weighted means over the curves of each pair with enough of them (values, draws, pairs); NaN where no curve of a
-    pair is drawn. values[1]: that of the pair mean."""
+    pair is drawn, and where one is drawn whose value is not known. values[1]: that of the pair mean."""
     known = np.isfinite(values[1])
     belongs = np.array([[one == pair for pair in enough(pairs, values[1])] for one in pairs], float)
     belongs = belongs.reshape(len(pairs), -1) * known[:, None]
     total = weights @ belongs
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.array([(weights * np.where(known, value, 0.0)) @ belongs / total for value in values])
+    means = []
+    for value in values:
+        unknown = ~np.isfinite(value) & known
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = (weights * np.where(known & ~unknown, value, 0.0)) @ belongs / total
+        # of its own pair alone: NaN in the product would be that of all pairs
+        means.append(np.where((weights * unknown) @ belongs > 0, np.nan, mean))
+    return np.array(means)
 
 
 def _median(values: Array) -> Array:

@@ -108,15 +108,21 @@ class Runs:
         return plain.with_name("-".join([fold.name, *([curves] if curves else []), *([f"e{epochs}"] * (epochs > 0))]))
 
 
-def held_out(name: str, curves: Curves, folds: list[Fold], runs: Runs, stop: Stop | None = None) -> HeldOut:
-    """Predictions of a model of `MODELS` for the test parts of folds. Raises NotTrained."""
+def held_out(name: str, curves: Curves, folds: list[Fold], runs: Runs, stop: Stop | None = None,
+             labels: Curves | None = None) -> HeldOut:
+    """Predictions of a model of `MODELS` for the test parts of folds. Raises NotTrained.
+
+    labels : of `LATENT` models, the same curves with other glasses, for the forest to learn from and to be asked for;
+    the autoencoder, which sees none, is that of `curves`.
+    """
     n, bins = curves.g.shape
     g, top, place = np.full((n, bins), np.nan), np.ones(n), np.full(n, -1)
     learned = np.zeros(n, bool)
     further: dict[str, Array] = {}
     trainings: list[str] = []
     for index, fold in enumerate(folds):
-        found = _cached(name, curves, fold, runs, stop, trainings)
+        found = (_cached(name, curves, fold, runs, stop, trainings) if labels is None else
+                 _latent(name, curves, labels, fold, runs, stop, trainings))
         test = fold.test
         g[test], place[test] = found["g"], index
         known = set(curves.rows(fold.train).pairs)
@@ -175,11 +181,17 @@ def _fitted(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None
         return {"g": model.predict(asked)}
     if name == MEAN_FORCE:
         return {"g": mean_force(curves, fold, runs, stop, trainings).predict(asked)}
+    return _latent(name, curves, curves, fold, runs, stop, trainings)
+
+
+def _latent(name: str, curves: Curves, labels: Curves, fold: Fold, runs: Runs, stop: Stop | None, trainings: list[str]
+            ) -> dict[str, Array]:
     from .autoencoder import LatentForest
 
     encoding, fingerprint = LATENT[name]
     pipeline = LatentForest(autoencoder(curves, fold, runs, encoding, stop, trainings), fingerprint)
-    pipeline.fit(learned)
+    pipeline.fit(labels.rows(fold.train))
+    asked = labels.rows(fold.test).query
     found = {"g": pipeline.predict(asked)}
     return {**found, "images": pipeline.predict_images(asked)} if encoding == "raster" else found
 

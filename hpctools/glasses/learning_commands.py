@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,9 +127,10 @@ class PredictionError(ValueError):
 def _plain(one: Prediction) -> dict[str, Any]:
     """As values of JSON."""
     curve = {name: [round(float(x), 6) for x in getattr(one, name)] for name in ("r", "g", "low", "high")}
+    peak, height = (value if math.isfinite(value) else None for value in one.peak)
     return {
         "composition": str(one.composition), "pair": "-".join(one.pair), "level": one.level,
-        "peak_angstrom": one.peak[0], "peak_height": one.peak[1], "cutoff_angstrom": one.cutoff,
+        "peak_angstrom": peak, "peak_height": height, "cutoff_angstrom": one.cutoff,
         "neighbours": one.neighbours, "neighbours_error": one.neighbours_error,
         "neighbours_interval": {name: one.neighbours_interval(name) for name in one.neighbours},
         "density_g_cm3": one.density, "density_error_g_cm3": one.density_error,

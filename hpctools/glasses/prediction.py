@@ -78,8 +78,11 @@ class Prediction:
 
     def text(self) -> str:
         """For people."""
+        peak = f"{self.peak[0]:.3f} Å, g = {self.peak[1]:.2f}"
+        if not np.isfinite(self.peak[0]):
+            peak = f"none below {self.cutoff:g} Å"
         lines = [f"{self.composition}, {'-'.join(self.pair)}, {100 * self.level:.0f} % intervals",
-                 f"first peak   {self.peak[0]:.3f} Å, g = {self.peak[1]:.2f}"]
+                 f"first peak   {peak}"]
         for name, value in self.neighbours.items():
             a, b = name.split("-")
             low, high = self.neighbours_interval(name)
@@ -119,8 +122,8 @@ class Predictor:
             # n_ab ρ_a = n_ba ρ_b, and so their errors; those of g and of the density are independent
             errors[f"{a}-{b}"] = float(np.hypot(error * share[pair[0]] / share[a], number * relative))
         return Prediction(glass, pair, self.curves.r, g, np.maximum(g - width, 0), g + width, LEVEL,
-                          first_peak(self.curves.r, g), cutoff, neighbours, errors, value, value * relative, source,
-                          tuple(self._warnings(glass, pair)))
+                          first_peak(self.curves.r, g, high=cutoff), cutoff, neighbours, errors, value,
+                          value * relative, source, tuple(self._warnings(glass, pair)))
 
     def _density(self, glass: Composition) -> tuple[float, float, str]:
         """Relaxed density in g/cm³, its relative half-width, and its source."""

@@ -95,6 +95,19 @@ def test_first_peak_and_first_shell(silica):
     assert 3.1 <= end_of_first_shell(("Na", "Na"), r, flat) <= 3.6
 
 
+def test_a_shoulder_is_no_first_shell(silica):
+    """Ti-Ti of the library rises from 3 to 5 Å: it has no peak below 4.5 Å, and its shell ends there."""
+    r = silica.r
+    rising = np.clip(r - 3, 0, 1.9)
+    assert np.isnan(first_peak(r, rising)).all() and np.isnan(first_peak(r, rising[::-1], 6, 8)).all()
+    assert np.isnan(first_peak(r, np.zeros(len(r)))).all(), "no neighbour at all"
+    assert np.isnan(first_peak(r[:44], rising[:44])).all(), "a curve that ends on the flank"
+    assert end_of_first_shell(("Ti", "Ti"), r, rising) == 4.5
+    assert end_of_first_shell(("Ti", "Ti"), r[:40], rising[:40]) == 4.0
+    found = curves.gather(curves.find([curves.LIBRARY]))
+    assert found.cutoffs["Ti", "Ti"] == 4.5 and found.cutoffs["Ba", "Ba"] > 5
+
+
 def test_noise_from_seeds_is_that_of_resampled_counts():
     """Counts resampled from real ones with Poisson's variance: σ² is this variance over the number of seeds."""
     one = record.read(SILICA)

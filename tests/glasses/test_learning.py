@@ -265,8 +265,25 @@ def test_judgement(short_glasses, runs, tmp_path, script):
     for kind, epochs in (("mean-force", 4), ("autoencoder", 2)):
         lines = [line for line in text.splitlines() if f"/{kind}/" in line and f": {epochs} epochs, loss at" in line]
         assert len(lines) == 6, "five folds by glass, and the top"
+    for model in set(models) - {"pair mean", "Gaussian process, own σ"}:
+        assert table[model, "by glass"][-1] != "–", "fitted to shuffled compositions"
     assert {path.parent.name for path in runs.rglob("autoencoder/*/model.npz")} == {
         "all", "glass-1", "glass-2", "glass-3", "glass-4", "glass-5", "without-top"}
+
+
+def test_forests_learn_shuffled_compositions_on_the_autoencoders_of_the_folds(short_glasses, runs):
+    from hpctools.glasses.held_out import Runs, held_out
+    from hpctools.glasses.permutation import shuffled
+
+    data, _ = curves.gather(curves.find([short_glasses]), 4.0).with_enough(20)
+    there = Runs(runs, epochs=2)
+    name, parts = "CNN + forest, fractions", by_glass(data)
+    real = held_out(name, data, parts, there)
+    before = set(runs.rglob("*"))
+    np.testing.assert_array_equal(held_out(name, data, parts, there, labels=data).g, real.g)
+    other = held_out(name, data, parts, there, labels=shuffled(data, 3))
+    assert not np.array_equal(other.g, real.g) and set(runs.rglob("*")) == before, "nothing is trained"
+    np.testing.assert_array_equal(other.fold, real.fold)
 
 
 def test_epochs_that_are_asked_for_are_those_that_were_run(short_glasses, tmp_path):
@@ -349,6 +366,18 @@ def test_goals_count_the_curves_whose_noise_is_known(short_glasses, monkeypatch)
     assert f"1 of {len(data)} curves have no noise floor" in text and "median error 1.00 σ, goal ≤ 1.5: met" in text
     assert row.cells()[0] == "CNN + forest, paper (network saw the test curves)"
     assert replace(row, split="by glass").cells()[0] == "CNN + forest, paper"
+    pair = data.pairs[0]
+    shares = [share for share in row.pair_shares() if share.signal]
+    assert pair not in [share.pair for share in shares] and "-".join(pair) not in text.splitlines()[0]
+    # MSE 0.01, that of the pair mean 0.05, σ² = 0.01: all is explained, but for one pair
+    assert text.startswith(f"explained share > 0.5 in {len(shares)} of the {len(shares)} pairs with signal: met; in "
+                           "their median, 1.00: met")
+    worse = np.where([one == shares[0].pair for one in data.pairs], 0.04, 0.01)
+    text = "\n".join(goal_lines(replace(row, errors=replace(found, mse=worse))))
+    failing = f"FAILS ({'-'.join(shares[0].pair)} 0.25); in their median"
+    assert f"{len(shares) - 1} of the {len(shares)} pairs with signal: {failing}" in text
+    noisy = "\n".join(goal_lines(replace(row, curves=replace(data, variance=variance * 4))))
+    assert "no pair has signal" in noisy and "median error 0.50 σ, goal ≤ 1.5: met" in noisy
     unknown = replace(row, curves=replace(data, variance=variance * np.nan))
     assert "waiting for second seeds" in goal_lines(unknown)[0] and np.isnan(unknown.over_noise())
 

@@ -205,6 +205,12 @@ def test_shares_by_hand():
     # the second draw has the second curve twice, the third none of the pairs that count
     np.testing.assert_allclose(errors.median_skill(pairs, mse, base, weights), [0.3, 0.5, np.nan])
     np.testing.assert_allclose(errors.median_explained(pairs, mse, base, noise, weights), [0.75, 0.6, np.nan])
+    # a curve without a noise floor takes its own pair out, where it is drawn, and no other
+    unknown = np.where(np.arange(14) == 7, np.nan, noise)
+    np.testing.assert_allclose(errors.median_explained(pairs, mse, base, unknown, weights), [0.75, 0.6, np.nan])
+    unknown = np.where(np.arange(14) == 2, np.nan, noise)
+    np.testing.assert_allclose(errors.median_explained(pairs, mse, base, unknown, weights), [np.nan, 0.6, np.nan])
+    assert np.isnan(errors.shares(pairs, mse, base, unknown)[0].explained)
 
 
 def test_curves_without_a_pair_mean_do_not_count():
