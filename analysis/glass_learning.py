@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hpctools.glasses.curves import LEAST_COUNTS, LIBRARY, REACH, Curves, find, gather
 from hpctools.glasses.held_out import Runs
+from hpctools.glasses.learning_settings import for_kind
 
 
 def parser(description: str | None, figure: str) -> argparse.ArgumentParser:
@@ -30,6 +31,7 @@ def parser(description: str | None, figure: str) -> argparse.ArgumentParser:
 def read(given: argparse.Namespace) -> tuple[Curves, list[str], Runs, Path]:
     """The curves that enter, lines on the others, the runs and the figure's path."""
     out = check_output(given.out)
+    for_kind("", {"reach": given.reach, "least_counts": given.least_counts})  # the ranges of a training
     curves, left = gather(find(given.folders or [LIBRARY]), given.reach).with_enough(given.least_counts)
     if not len(curves):
         raise AnalysisError(f"no curve has more than {given.least_counts:g} expected pairs in its first shell; lower "

@@ -5,12 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpctools.config import setting
+from hpctools.stop import USAGE
 
 
 class TrainingError(Exception):
     """A training that cannot start or go on; the message says what to do."""
 
     user_error = True
+
+
+class TrainingSettingError(TrainingError):
+    """A setting out of its range."""
+
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Settings:
             value = getattr(self, name)
             if not (value >= low and (high is None or value < high)):
                 upper = "" if high is None else f" and below {high}"
-                raise TrainingError(f"{name} {value:g}; expected {low} or more{upper}")
+                raise TrainingSettingError(f"{name} {value:g}; expected {low} or more{upper}")
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class CommandSettings(Settings):
         for name in MACHINE[1:]:
             value = getattr(self, name)
             if value is not None and not value >= 0:
-                raise TrainingError(f"{name} {value:g}; expected 0 or more")
+                raise TrainingSettingError(f"{name} {value:g}; expected 0 or more")
 
 
 MACHINE = ("device", "threads", "wall_time", "margin")

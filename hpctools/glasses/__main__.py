@@ -35,6 +35,13 @@ QUENCH = """Make one glass: melt, quench, relax, measure.
 Settings come from the command line, else from --config FILE (TOML, keys as the options with underscores), else from
 the protocol. The folder --out holds the run, and record.h5 when it is finished; its trajectories (*.lammpstrj) open
 in OVITO. Under mpiexec all ranks share the one glass.
+
+Protocols:
+    standard   3500 K for 20 ps, 25 K/ps, NPT 10 ps, production 20 ps; steps of 2 fs until the glass is cold, then 1 fs
+    fast       for small machines: 3500 K for 10 ps, 100 K/ps, NPT 5 ps, production 10 ps
+    slow       standard at 5 K/ps
+    fine       standard with steps of 1 fs throughout
+    paper      arXiv:2308.11151: from PACKMOL, 5000 K for 10 ns, 0.4 K/ps, steps of 1 fs; NPT and production 1 ns each
 """
 
 CAMPAIGN = """Make all glasses of a design file, one process a glass.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hpctools.stop import USAGE
+
 from .boron import K_MAX, ratios, yun_bray_dell
 from .composition import AVOGADRO, Composition, counts, oxide_mass
 
@@ -14,6 +16,13 @@ SILICA = 2.20  # g/cm³
 # to 20 mol % of a dopant (tests/glasses/test_composition.py).
 _VOLUMES = {"SiO2": 27.3, "Na2O": 18.0, "BaO": 22.0, "ZnO": 14.5, "TiO2": 21.0}
 _BO3, _BO4 = 18.9, 9.6
+
+
+class DensityError(ValueError):
+    """A glass whose density cannot be estimated."""
+
+    user_error = True
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ def _dopants(ba: float, zn: float, ti: float) -> float:
 
 def start_density(glass: Composition) -> Density:
     """Density to begin with: Fluegel where it holds; 2.20 g/cm³ and Fluegel's dopant terms in silica; else the sum of
-    molar volumes, with boron's volume by its coordination after Yun, Bray and Dell."""
+    molar volumes, with boron's volume by its coordination after Yun, Bray and Dell. Raises DensityError."""
     value = fluegel(glass)
     if value is not None:
         return Density(value, FLUEGEL)
@@ -59,8 +68,12 @@ def start_density(glass: Composition) -> Density:
 
 
 def molar_volume_density(glass: Composition) -> float:
-    """Density in g/cm³ by the sum of the oxides' molar volumes."""
-    volume = sum(float(p) / 100 * _VOLUMES.get(oxide, 20.0) for oxide, p in glass.percent.items() if oxide != "B2O3")
+    """Density in g/cm³ by the sum of the oxides' molar volumes. Raises DensityError where one of them is not known."""
+    known = {*_VOLUMES, "B2O3"}
+    if unknown := [oxide for oxide in glass.percent if oxide not in known]:
+        raise DensityError(f"{glass}: no molar volume of {', '.join(unknown)} is known to begin with; give the glass's "
+                           "density by --density (g/cm³), or density in a file")
+    volume = sum(float(p) / 100 * _VOLUMES[oxide] for oxide, p in glass.percent.items() if oxide != "B2O3")
     if glass["B2O3"]:
         r, k = ratios(glass)
         n4 = yun_bray_dell(r, min(k, K_MAX))

@@ -94,6 +94,8 @@ def _tasks(values: dict[str, Any], source: str) -> Iterator[Glass]:
         raise DesignError(f"{source}: label: found {label!r}, expected letters, digits and . + -")
     if "composition" not in values:
         raise DesignError(f"{source}: no composition")
+    if "seed" in values:
+        raise DesignError(f"{source}: seed = {values['seed']!r}: expected seeds, a list of whole numbers")
     if not isinstance(seeds, list) or not seeds:
         raise DesignError(f"{source}: seeds: found {seeds!r}, expected a list of whole numbers")
     for seed in seeds:

@@ -47,9 +47,9 @@ def from_arguments(given: argparse.Namespace, toml_path: str | Path | None = Non
     """
     values = {} if toml_path is None else read_toml(toml_path)
     in_file = str(values.pop("protocol", "standard"))
-    name = getattr(given, "protocol", None) or in_file
+    name = getattr(given, "protocol", None)
     options = {f.name: getattr(given, f.name) for f in dataclasses.fields(QuenchJob) if hasattr(given, f.name)}
-    return make(name, {**values, **options}, "command line")
+    return make(name or in_file, {**values, **options}, "command line" if name or toml_path is None else str(toml_path))
 
 
 def make(protocol: str, values: dict[str, object], source: str) -> QuenchJob:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from hpctools.config import setting
-from hpctools.training_settings import CommandSettings, TrainingError
+from hpctools.training_settings import CommandSettings, TrainingSettingError
 
 KINDS = ("gaussian-process", "mean-force", "autoencoder")
 FOLDS = ("all", "glass-1", "glass-2", "glass-3", "glass-4", "glass-5", "without-BaO", "without-ZnO", "without-TiO2",
@@ -41,11 +41,11 @@ class GlassTraining(CommandSettings):
         super().__post_init__()
         for name in ("latent", "members", "width", "channels"):
             if not getattr(self, name) >= 1:
-                raise TrainingError(f"{name} {getattr(self, name)}; expected 1 or more")
+                raise TrainingSettingError(f"{name} {getattr(self, name)}; expected 1 or more")
         if not 4 <= self.reach <= 10:
-            raise TrainingError(f"reach {self.reach:g} Å; expected 4 to 10")
+            raise TrainingSettingError(f"reach {self.reach:g} Å; expected 4 to 10")
         if not self.least_counts >= 0:
-            raise TrainingError(f"least_counts {self.least_counts:g}; expected 0 or more")
+            raise TrainingSettingError(f"least_counts {self.least_counts:g}; expected 0 or more")
 
 
 def folder_name(kind: str, fold: str, encoding: str = "raster") -> str:

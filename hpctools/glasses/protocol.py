@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from hpctools.config import setting
 from hpctools.stop import USAGE
 
+LEAST_DAMPING = 10.0  # timesteps
+RATE_OFF = 0.5  # relative, by which whole sample_times may change the rate
+
 
 class ProtocolError(ValueError):
     """A protocol that makes no sense."""
@@ -61,6 +64,15 @@ class Protocol:
         if abs(self.sample_steps - self.frame_steps * round(self.sample_steps / self.frame_steps)) > 0:
             raise ProtocolError(f"sample_time {self.sample_time:g} ps; expected a multiple of frame_time "
                                 f"{self.frame_time:g} ps")
+
+        # dampings of a few steps make Nosé and Hoover's equations stiff
+        for name in ("thermostat", "barostat"):
+            if getattr(self, name) * 1000 < LEAST_DAMPING * max(self.timestep, self.hot_timestep):
+                raise ProtocolError(f"{name} {getattr(self, name):g} ps; expected at least {LEAST_DAMPING:g} timesteps")
+        rate = next(stage.rate for stage in self.stages() if stage.name == "quench")
+        if abs(rate / self.rate - 1) > RATE_OFF:
+            raise ProtocolError(f"rate {self.rate:g} K/ps would be {rate:.3g}, since stages are whole numbers of "
+                                f"sample_time, {self.sample_steps} steps: make sample_time shorter")
 
     def steps(self, time: float) -> int:
         """Steps of `timestep` in a time in ps, at least one."""

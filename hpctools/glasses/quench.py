@@ -19,7 +19,7 @@ that temperatures and the final step are those of an uninterrupted run.
 from __future__ import annotations
 
 import json
-import os
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +44,7 @@ NEIGHBOUR = ("neighbor 1.0 bin", "neigh_modify every 1 delay 0 check yes")
 PIECE = 2.0  # s of wall time between two looks at signals and the wall time
 FIRST_SPEED = 1e5  # atom-steps/s of a core, for the first piece
 OUTPUTS = ("quench.lammpstrj", "production.lammpstrj", "thermo.txt")
+MOST_FILLED = 0.38  # of space, by spheres at random places one after another (B. Widom, J. Chem. Phys. 44:3888, 1966)
 FAR_OFF = 0.1  # of two estimates of a density: they agree within 6 % where both hold
 THERMO = "c_thermo_temp c_thermo_press v_volume c_thermo_pe"
 
@@ -100,7 +101,12 @@ def plan(job: QuenchJob) -> Plan:
     number = job.atoms if job.atoms is not None else atoms_for_length(wanted, density.value, job.length)
     units = wanted.units(number)
     realised = from_units(units)
-    return Plan(wanted, realised, units, density, box_length(units, density.value),
+    length = box_length(units, density.value)
+    # each atom keeps a sphere of half the overlap for itself; random places fill a third of space at most
+    if sum(counts(units).values()) * math.pi / 6 * job.overlap**3 > MOST_FILLED * length**3:
+        raise QuenchError(f"overlap {job.overlap:g} Å leaves no room for {sum(counts(units).values())} atoms in a box "
+                          f"of {length:.2f} Å: lower overlap or density")
+    return Plan(wanted, realised, units, density, length,
                 forcefield.load(job.field, realised, wanted))
 
 
@@ -220,6 +226,21 @@ class Run:
         if rows != planned:
             raise QuenchError(f"{thermo} holds {len(rows)} rows up to step {self.step}, expected {len(planned)}: no "
                               f"record could be made of this run; remove {self.folder} and run again")
+        self._look_at_frames(quench, list(range(0, min(self.step, first) + 1, self.job.sample_steps)))
+        if self.step > first:
+            self._look_at_frames(production, list(range(first, self.step + 1, self.job.frame_steps)))
+
+    def _look_at_frames(self, path: Path, planned: list[int]) -> None:
+        """Raise QuenchError where frames are missing; the last is written again, or by a run that goes on."""
+        try:
+            found = trajectory.steps(path)
+        except trajectory.TrajectoryError as error:
+            found, why = [], f": {error}"
+        else:
+            why = ""
+        if found not in (planned, planned[:-1]):
+            raise QuenchError(f"{path} holds {len(found)} frames up to step {self.step}, expected {len(planned)}{why}: "
+                              f"no record could be made of this run; remove {self.folder} and run again")
 
     def advance(self) -> None:
         """Integrate the steps to the end of a sample_time, at most those of about `PIECE` seconds."""
@@ -240,7 +261,8 @@ class Run:
         took = time.perf_counter() - started
         self._seconds += took
         self._speed = steps / max(took, 1e-6)
-        at_restart = self.step % self.job.steps(self.job.restart_time) < whole
+        before, now = ((stage.time(step) + 1e-9) // self.job.restart_time for step in (self.step - whole, self.step))
+        at_restart = now > before
         if self.step == stage.last or (self.step % whole == 0 and at_restart):
             self.save()
 
@@ -249,10 +271,11 @@ class Run:
         name = f"restart.{self.step}"
         self._commands(f'write_restart "{self.folder / (name + ".part")}" noinit')
         if self.world.rank == 0:
-            os.replace(self.folder / (name + ".part"), self.folder / name)
+            with whole(self.folder / name, sync=True):  # LAMMPS has written the part
+                pass
             state = {"step": self.step, "restart": name, "seconds": self._seconds, "forces": self.forces_used,
                      "utc": time.time()}
-            _write(self.folder / "state.json", json.dumps(state))
+            _write(self.folder / "state.json", json.dumps(state), sync=True)
             for old in self.folder.glob("restart.*"):
                 if old.name != name:
                     old.unlink()
@@ -433,8 +456,8 @@ class Run:
         return float(late[:, 3].mean())
 
 
-def _write(path: Path, text: str) -> None:
-    with whole(path) as part:
+def _write(path: Path, text: str, sync: bool = False) -> None:
+    with whole(path, sync=sync) as part:
         part.write_text(text, encoding="utf-8")
 
 

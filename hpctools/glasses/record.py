@@ -314,6 +314,14 @@ def _open(path: Path, with_data: bool) -> Record:
             attributes = dict(file.attrs)
             if attributes.get("kind") != KIND:
                 raise RecordError(f"{path} is not the record of a glass (kind {attributes.get('kind')!r})")
+            if attributes.get("schema") != SCHEMA:
+                raise RecordError(f"{path} has the format {attributes.get('schema')!r} of a glass's record, expected "
+                                  f"{SCHEMA}: it is of another version of hpctools")
+            expected = (*_OF_THE_BOX, "seed", "force_field", "rate_K_ps")
+            missing = [f"attribute {name}" for name in expected if name not in attributes]
+            missing += [f"data set {name}" for name in (*BLOCK_AXES, "distances", "angles") if name not in file]
+            if missing:
+                raise RecordError(f"{path} is not a whole record: it lacks {', '.join(missing)}")
             return Record(path, attributes, {name: data[()] for name, data in file.items()} if with_data else {})
     except (OSError, RuntimeError, KeyError) as error:  # as HDF5 tells of files that are cut off
         raise RecordError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpctools.config import setting
-from hpctools.training_settings import CommandSettings, TrainingError
+from hpctools.training_settings import CommandSettings, TrainingSettingError
 
 from .grid import Grid, select
 from .settings import SettingsError
@@ -63,7 +63,7 @@ class TrainJob(CommandSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.model not in MODELS:
-            raise TrainingError(f"model {self.model!r} is unknown; expected one of {', '.join(MODELS)}")
+            raise TrainingSettingError(f"model {self.model!r} is unknown; expected one of {', '.join(MODELS)}")
         if not len(self.filters) == len(self.pools) == 3 or min(*self.filters, *self.pools, self.units, self.every) < 1:
             raise SettingsError(
                 f"filters {self.filters}, pools {self.pools}, units {self.units}, every {self.every}; expected three "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpctools.config import setting
-from hpctools.training_settings import CommandSettings, TrainingError
+from hpctools.training_settings import CommandSettings, TrainingSettingError
 
 VARIANTS = ("clean", "instrument")  # what a network reads: undisturbed simulated scans, or measured ones
 
@@ -36,7 +36,7 @@ class NetworkJob(CommandSettings):
         for least, names in ((1, ("shards", "test_shards", "width", "trunk", "depth")), (0, ("floor",))):
             for name in names:
                 if not getattr(self, name) >= least:
-                    raise TrainingError(f"{name} {getattr(self, name)}; expected {least} or more")
+                    raise TrainingSettingError(f"{name} {getattr(self, name)}; expected {least} or more")
 
     @property
     def folder(self) -> str:

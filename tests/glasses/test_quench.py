@@ -164,6 +164,36 @@ def test_what_a_run_cannot_go_on_with(finished, tmp_path):
     with pytest.raises(quench.QuenchError, match="holds 17 rows up to step 1600, expected 16: no record could be"):
         run.open()
     run.close()
+    (tmp_path / "thermo.txt").write_text("".join(lines))
+    dump = tmp_path / "quench.lammpstrj"
+    frames = dump.read_text().split("ITEM: TIMESTEP")
+    dump.write_text("ITEM: TIMESTEP".join(frames[:5] + frames[6:]))
+    run = quench.Run(job, tmp_path)
+    with pytest.raises(quench.QuenchError, match=r"quench.lammpstrj holds 16 frames up to step 1600, expected 17: no"):
+        run.open()
+    run.close()
+    dump.unlink()
+    run = quench.Run(job, tmp_path)
+    with pytest.raises(quench.QuenchError, match=r"holds 0 frames .* expected 17: .*cannot be read: No such file"):
+        run.open()
+    run.close()
+
+
+def test_restart_files_are_as_far_apart_as_asked_for(tmp_path, short, monkeypatch):
+    """In ps: hot stages have steps of 2 fs, cold ones of 1 fs."""
+    job = make("fast", {**short, "restart_time": 0.4, "melt_time": 1.0}, "test")
+    run = quench.Run(job, tmp_path)
+    saved = []
+    monkeypatch.setattr(run, "save", lambda: saved.append(next(s.time(run.step) for s in run.stages
+                                                               if s.first < run.step <= s.last)))
+    run.open()
+    while not run.finished:
+        run.advance()
+    run.close()
+    ends = [stage.time(stage.last) for stage in run.stages]
+    # the first sample of 0.2 or 0.1 ps that ends beyond each multiple of 0.4 ps, and the ends of the stages
+    assert all(any(-1e-9 < time - 0.4 * k < 0.2 for time in saved) for k in range(1, int(ends[-1] / 0.4) + 1))
+    assert len(saved) <= ends[-1] / 0.4 + len(ends) and all(any(abs(e - t) < 1e-9 for t in saved) for e in ends)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -307,11 +337,13 @@ def test_a_force_field_that_is_edited_during_a_run_is_refused(tmp_path, short):
 
 
 def test_atoms_without_a_place_are_named(tmp_path, short):
-    job = make("fast", {**short, "overlap": 3.0}, "test")
+    job = make("fast", {**short, "overlap": 2.2}, "test")
     run = quench.Run(job, tmp_path)
-    with pytest.raises(quench.QuenchError, match=r"only \d+ of 60 atoms found a place 3 Å from all others"):
+    with pytest.raises(quench.QuenchError, match=r"only \d+ of 60 atoms found a place 2.2 Å from all others"):
         run.open()
     run.close()
+    with pytest.raises(quench.QuenchError, match=r"overlap 3 Å leaves no room for 60 atoms in a box of 9.68 Å: lower"):
+        quench.plan(make("fast", {**short, "overlap": 3.0}, "test"))
 
 
 DESIGN = """
@@ -357,6 +389,9 @@ def test_a_campaign_is_made_once_and_shown(tmp_path, short, capsys):
     (["quench", "--composition", "60SiO2-20B2O3-20Xx"], USAGE, "unknown oxide 'Xx'"),
     (["quench", "--composition", "60SiO2-20B2O3-20Na2O", "--field", "pmmcs"], USAGE, "pmmcs has no B"),
     (["quench", "--rate", "-3"], USAGE, "rate -3; expected a number above 0"),
+    (["quench", "--thermostat", "0.001"], USAGE, "thermostat 0.001 ps; expected at least 10 timesteps"),
+    (["quench", "--sample-time", "1000"], USAGE, "rate 25 K/ps would be 1.6, since stages are whole numbers of"),
+    (["quench", "--composition", "70SiO2-30K2O", "--dry-run"], USAGE, "no molar volume of K2O is known to begin with"),
     (["quench", "--config", "none.toml"], USAGE, "none.toml: cannot be read"),
     (["campaign", "none.toml"], USAGE, "none.toml: cannot be read"),
     (["show", "none.h5"], ERROR, "none.h5 cannot be read"),
@@ -454,6 +489,22 @@ def test_a_damaged_record_is_made_again_from_what_its_run_left(finished, tmp_pat
     assert "is not a whole run: " in (error := capsys.readouterr().err) and "Remove this folder" in error
 
 
+def test_records_that_are_not_whole_are_named(finished, tmp_path):
+    import h5py
+
+    path = tmp_path / "record.h5"
+    for change, words in (
+        (lambda file: file.attrs.__setitem__("schema", 9), "has the format .*9.* expected 1: it is of another version"),
+        (lambda file: file.attrs.__delitem__("pairs"), "is not a whole record: it lacks attribute pairs$"),
+        (lambda file: file.__delitem__("distances"), "it lacks data set distances$"),
+    ):  # fmt: skip
+        path.write_bytes((finished[1] / "record.h5").read_bytes())
+        with h5py.File(path, "r+") as file:
+            change(file)
+        with pytest.raises(RecordError, match=words):
+            record.read(path)
+
+
 def test_the_shipped_records_are_those_of_the_shipped_design():
     from hpctools.glasses import curves, design, identity
 
@@ -471,7 +522,8 @@ def test_designs_that_cannot_be(tmp_path, capsys):
     for text, message in ((two, "SiO2_s1 stands there twice, with rate 25.0 and 50.0"),
                           ("glass = [1, 2]", "glass: found 1"),
                           ('protocol = ["fast"]\n' + two, "protocol: found ['fast']"),
-                          (two + 'label = "a b"', "label: found 'a b'")):  # fmt: skip
+                          (two + 'label = "a b"', "label: found 'a b'"),
+                          (two + "seed = 4", "seed = 4: expected seeds, a list of whole numbers")):  # fmt: skip
         design.write_text(text)
         assert main(["campaign", str(design), "--out", str(tmp_path / "o"), "--dry-run"]) == USAGE
         error = capsys.readouterr().err

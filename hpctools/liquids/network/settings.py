@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpctools.config import ConfigError, setting
-from hpctools.training_settings import MACHINE, CommandSettings, TrainingError
+from hpctools.training_settings import MACHINE, CommandSettings, TrainingSettingError
 
 NETWORKS = ("mlp", "monotone")
 REGRESSIONS = ("nearest", "ridge", "gp")
@@ -48,11 +48,11 @@ class TrainJob(CommandSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.model == "nearest" and self.inputs not in ("full", "zeroed"):
-            raise TrainingError(f"model nearest looks at T, ρ and the potential alone; inputs {self.inputs!r} have no "
-                                "meaning")
+            raise TrainingSettingError("model nearest looks at T, ρ and the potential alone; inputs "
+                                       f"{self.inputs!r} have no meaning")
         if not (self.steps >= 0 and 0 <= self.held_out < 1):
-            raise TrainingError(f"steps {self.steps}, held_out {self.held_out:g}; expected 0 or more, and from 0 to "
-                                "below 1")
+            raise TrainingSettingError(f"steps {self.steps}, held_out {self.held_out:g}; expected 0 or more, and from "
+                                       "0 to below 1")
 
     @property
     def folder(self) -> str:
