@@ -4,10 +4,10 @@
     python analysis/liquid_accuracy.py results/liquid_trials --out results/liquid_accuracy.png
     python analysis/liquid_accuracy.py results/liquid_trials --models mlp gp
 
-R² with the mean of the truth, over all times and states of a bin in T/T_mct; the same for each species on F/F(0); the
-error of log₁₀ τ_α of A. Lines: liquids; open squares: glasses; grey: controls, which are always there. Error bars:
-standard errors over splits and seeds. Inset: a liquid of the coldest bin below 0.62 T_mct, or the coldest there is, by
-the first model. Values below -0.5 are drawn there.
+R² with the mean of the truth, over all times and states of a bin in T/T_mct, and RMSE; the same for each species on
+F/F(0); the errors of log₁₀ τ_α. Lines: liquids; open squares: glasses; grey: controls, which are always there. Error
+bars: standard errors over splits and seeds. Inset: a liquid of the coldest bin below 0.62 T_mct, or the coldest there
+is, by the first model. Values below -0.5 are drawn there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import argparse
 
 import figures
 from liquid_bins import BINS, PANELS, chosen, draw, dress, inset, inside, load, merits, number, only, style, title
+
+from hpctools.liquids.network import metrics
 
 
 def main() -> None:
@@ -29,7 +31,7 @@ def main() -> None:
     trials = load(given.folder, ["states"])["states"]
     names = chosen(trials, given.models)
     plt = figures.pyplot()
-    figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
+    figure, axes = plt.subplots(2, 4, figsize=(14, 6), layout="constrained")
     for axis, (merit, words) in zip(axes.flat, PANELS):
         for name in names:
             draw(axis, trials[name], merit, label=title(name), **style(name, names))
@@ -46,8 +48,7 @@ def main() -> None:
                 if found["states"][0] > 0:
                     rows.append([f"{low:g} … {high:g}{', glasses' * glass}", title(name), f"{found['states'][0]:.0f}",
                                  *(number(*found[merit]) for merit, _ in PANELS)])
-    print(figures.markdown(["T/T_mct", "model", "states", "R²", "RMSE", "R² A", "R² B", "RMSE A", "Δlog τ A"], rows,
-                           left=(0, 1)))
+    print(figures.markdown(["T/T_mct", "model", "states", *(metrics.TITLES[m] for m, _ in PANELS)], rows, left=(0, 1)))
     figures.save(figure, out)
 
 

@@ -16,26 +16,48 @@ from figures import AnalysisError
 
 from hpctools.liquids.network import metrics
 from hpctools.liquids.network.metrics import Prediction
-from hpctools.liquids.network.trials import LABELS, read_all
+from hpctools.liquids.network.trials import LABELS, missing, read_all
 
 EDGES = (0.25, 0.35, 0.45, 0.62, 0.75, 0.85, 0.95, 1.05, 1.2, 1.45, 1.8, 2.5, 4.0, 50.0)
-"""Of the bins: 0.3, 0.4, 0.5 … 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.3, 1.6, 2, 3, 5 as the library has them."""
+"""Of the bins: 0.3, 0.4, 0.5 … 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.3, 1.6, 2, 3, 5 as the library has them up to ρ = 1.6;
+at ρ = 1.8 its temperatures are 0.86 times as many T_mct of ours."""
 BINS = tuple(pairwise(EDGES))
 Repeats = dict[int, list[Prediction]]  # predictions by repeat
-PANELS = (("r2", "$R^2$"), ("rmse", "RMSE of $F$"), ("r2_A", "$R^2$ of $F/F(0)$, A"), ("r2_B", "$R^2$ of $F/F(0)$, B"),
-          ("rmse_A", "RMSE of $F/F(0)$, A"), ("log_tau_A", r"$|\Delta\log_{10}\tau_\alpha|$, A"))  # fmt: skip
-TRANSFER_PANELS = tuple(panel for panel in PANELS if panel[0] in ("r2", "rmse", "r2_B", "log_tau_A"))
+PANELS = (("r2", "$R^2$"), ("r2_A", "$R^2$ of $F/F(0)$, A"), ("r2_B", "$R^2$ of $F/F(0)$, B"),
+          ("log_tau_A", r"$|\Delta\log_{10}\tau_\alpha|$, A"), ("rmse", "RMSE of $F$"),
+          ("rmse_A", "RMSE of $F/F(0)$, A"), ("rmse_B", "RMSE of $F/F(0)$, B"),
+          ("log_tau_B", r"$|\Delta\log_{10}\tau_\alpha|$, B"))  # fmt: skip
 ORDER = ("mlp", "gp", "gp/mct", "mlp/mct", "monotone", "monotone/mct", "ridge")
 LEAST_R2 = -0.5  # of an axis: below, a model is useless
 
 
 def load(folder: str, transfers: Sequence[str] = ()) -> dict[str, dict[str, Repeats]]:
-    """Trials by transfer and label; raises AnalysisError where those transfers are not there."""
+    """Trials by transfer and label; raises AnalysisError where those transfers are not there.
+
+    Where some trials are missing it says so, and leaves the predictions of those states that all models were tested on:
+    others would not compare.
+    """
     found = read_all(folder)
+    if lacking := missing(folder):
+        print(f"{len(lacking)} trials are missing, such as {lacking[0]}: what follows is of the states that all models "
+              f"were tested on. python -m hpctools.liquids trials --out {folder} goes on with the others\n")
+        found = {transfer: common(models) for transfer, models in found.items()}
     if transfers and not any(name in found for name in transfers):
         raise AnalysisError(f"{folder}: trials of {', '.join(found)}, none of {', '.join(transfers)}; make them with "
                             f"python -m hpctools.liquids trials --out {folder}")
     return found
+
+
+def common(models: dict[str, Repeats]) -> dict[str, Repeats]:
+    """Of each repeat the states that all models have predictions of; repeats without any left out."""
+    def state(one: Prediction) -> tuple[str, float, float]:
+        return one.potential, one.density, one.temperature
+
+    every = sorted(set().union(*models.values()))
+    shared = {repeat: set.intersection(*({state(one) for one in found.get(repeat, [])} for found in models.values()))
+              for repeat in every}
+    return {name: {repeat: [one for one in found if state(one) in shared[repeat]] for repeat, found in repeats.items()
+                   if shared[repeat]} for name, repeats in models.items()}
 
 
 def without_structure(name: str) -> bool:

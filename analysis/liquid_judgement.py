@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import figures
@@ -29,6 +29,7 @@ import numpy as np
 from liquid_bins import BINS, Repeats, control, load, merits, number, only, ordered, title, without_structure
 
 from hpctools.liquids.network import metrics
+from hpctools.liquids.network.trials import missing
 
 COLUMNS = metrics.NAMES
 COVERED = (0.80, 0.97)
@@ -205,10 +206,12 @@ def coverage_goals(found: Found) -> Iterator[Goal]:
             yield Goal(slug, words + part.words, found_here, text, transfer, worst, part)
 
 
-def goals(found: Found) -> list[Goal]:
-    """All goals."""
+def goals(found: Found, lacking: bool = False) -> list[Goal]:
+    """All goals; none is judged where trials are lacking."""
     pairs = [goal(found, trained) for trained in ("LJ", "WCA") for goal in (half_goal, tau_goal)]
-    return [accuracy_goal(found), *pairs, *coverage_goals(found)]
+    judged = [accuracy_goal(found), *pairs, *coverage_goals(found)]
+    return [replace(goal, verdict=f"open, so far {goal.verdict} (trials are missing)")
+            if lacking and not goal.verdict.startswith("open") else goal for goal in judged]
 
 
 def draw_missed(found: Found, judged: list[Goal], folder: Path) -> None:
@@ -248,7 +251,7 @@ def main() -> None:
     print(figures.markdown(["transfer", "model", "states", "repeats", *(metrics.TITLES[c] for c in COLUMNS)], rows,
                            left=(0, 1)))
     print()
-    judged = goals(found)
+    judged = goals(found, bool(missing(given.folder)))
     print(figures.markdown(["goal", "", "found"], [[g.words, g.verdict, g.found] for g in judged], left=(0, 1, 2)))
     if given.out:
         figures.make_folder(given.out)

@@ -3,7 +3,8 @@
     python -m hpctools.liquids trials --transfers potential --out results/liquid_trials
     python analysis/liquid_potential_transfer.py results/liquid_trials --out results/liquid_potential_transfer.png
 
-One row of panels a direction. R² with the mean of the truth, also of each species on F/F(0); error of log₁₀ τ_α of A.
+One row of panels a direction. R² with the mean of the truth, also of each species on F/F(0), RMSE of both; errors of
+log₁₀ τ_α.
 T_mct is that of the tested potential. Lines: liquids; open squares: glasses; grey: controls, which are always there.
 Inset: a liquid of the bin whose R² by the first model is nearest to 0.8, which the paper calls acceptable. Error bars:
 standard errors over a tenth of the training states left out, and seeds.
@@ -17,7 +18,7 @@ import figures
 import numpy as np
 from liquid_bins import (
     BINS,
-    TRANSFER_PANELS,
+    PANELS,
     chosen,
     draw,
     dress,
@@ -31,6 +32,8 @@ from liquid_bins import (
     title,
 )
 
+from hpctools.liquids.network import metrics
+
 
 def main() -> None:
     """Read the command line, print the table, write the figure."""
@@ -43,13 +46,13 @@ def main() -> None:
     found = load(given.folder, ["LJ", "WCA"])
     directions = [name for name in ("LJ", "WCA") if name in found]
     plt = figures.pyplot()
-    figure, axes = plt.subplots(len(directions), len(TRANSFER_PANELS), figsize=(12, 3 * len(directions)),
+    figure, axes = plt.subplots(len(directions), len(PANELS), figsize=(22, 3 * len(directions)),
                                 layout="constrained", squeeze=False)
     rows = []
     for line, trained in zip(axes, directions):
         tested = "WCA" if trained == "LJ" else "LJ"
         names = chosen(found[trained], given.models)
-        for axis, (merit, words) in zip(line, TRANSFER_PANELS):
+        for axis, (merit, words) in zip(line, PANELS):
             for name in names:
                 draw(axis, found[trained][name], merit, label=title(name), **style(name, names))
             dress(axis, merit, words)
@@ -67,11 +70,11 @@ def main() -> None:
                     here = merits(only(found[trained][name], glass), low, high)
                     if here["states"][0] > 0:
                         rows.append([f"{trained} → {tested}", f"{low:g} … {high:g}{', glasses' * glass}", title(name),
-                                     f"{here['states'][0]:.0f}", *(number(*here[m]) for m, _ in TRANSFER_PANELS),
+                                     f"{here['states'][0]:.0f}", *(number(*here[m]) for m, _ in PANELS),
                                      f"{here['coverage'][0]:.2f}"])
     axes[0, -1].legend(fontsize=5.5)
-    print(figures.markdown(["transfer", "T/T_mct", "model", "states", "R²", "RMSE", "R² B", "Δlog τ A", "coverage"],
-                           rows, left=(0, 1, 2)))
+    print(figures.markdown(["transfer", "T/T_mct", "model", "states", *(metrics.TITLES[m] for m, _ in PANELS),
+                            "coverage"], rows, left=(0, 1, 2)))
     figures.save(figure, out)
 
 

@@ -5,9 +5,10 @@
     python analysis/liquid_temperature_transfer.py results/liquid_trials --models gp/mct
 
 One row of panels a model, one curve a T_0, with a rhombus at the coldest bin trained on. Full lines: warm states left
-out of the training; dashed: colder than all of it. R² with the mean of the truth, also of B on F/F(0); error of
-log₁₀ τ_α of A, which is the least it can be where a prediction does not relax. Open squares: glasses. The controls
-always have rows. Inset: the coldest liquid by the lowest T_0. Error bars: standard errors over splits and seeds.
+out of the training; dashed: colder than all of it. R² with the mean of the truth, also of each species on F/F(0), RMSE
+of both; errors of log₁₀ τ_α, which are the least they can be where a prediction does not relax. Open squares: glasses.
+The controls always have rows. Inset: the coldest liquid by the lowest T_0. Error bars: standard errors over splits and
+seeds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import argparse
 
 import figures
 import numpy as np
-from liquid_bins import TRANSFER_PANELS, chosen, curve, dress, inset, inside, load, merits, number, only, points, title
+from liquid_bins import PANELS, chosen, curve, dress, inset, inside, load, merits, number, only, points, title
+
+from hpctools.liquids.network import metrics
 
 
 def main() -> None:
@@ -34,7 +37,7 @@ def main() -> None:
                                     "on both sides of a T_0, 3 at least above it")
     names = chosen({name for t0 in limits for name in found[f"T0={t0:g}"]}, given.models)
     plt = figures.pyplot()
-    figure, axes = plt.subplots(len(names), len(TRANSFER_PANELS), figsize=(12, 2.4 * len(names)), layout="constrained",
+    figure, axes = plt.subplots(len(names), len(PANELS), figsize=(22, 2.4 * len(names)), layout="constrained",
                                 squeeze=False)
     rows = []
     for line, name in zip(axes, names):
@@ -42,7 +45,7 @@ def main() -> None:
             repeats = found[f"T0={t0:g}"].get(name)
             if not repeats:
                 continue
-            for axis, (merit, words) in zip(line, TRANSFER_PANELS):
+            for axis, (merit, words) in zip(line, PANELS):
                 x, y, e = curve(only(repeats, False), merit)
                 warm = x >= t0 - 1e-6
                 label = rf"$T_0$ = {t0:g} $T_\mathrm{{mct}}$"
@@ -56,12 +59,13 @@ def main() -> None:
                 dress(axis, merit, words)
             for words, low, high, glass in (
                 ("trained range", t0 - 1e-9, np.inf, False), ("0.8 T_0 … T_0", 0.8 * t0, t0 - 1e-9, False),
-                ("0.5 T_0 … 0.8 T_0", 0.5 * t0, 0.8 * t0, False), ("glasses", 0.0, np.inf, True),
+                ("0.5 T_0 … 0.8 T_0", 0.5 * t0, 0.8 * t0, False), ("below 0.5 T_0", 0.0, 0.5 * t0, False),
+                ("glasses", 0.0, np.inf, True),
             ):  # fmt: skip
                 merit_of = merits(only(repeats, glass), low, high)
                 if merit_of["states"][0] > 0:
                     rows.append([title(name), f"{t0:g}", words, f"{merit_of['states'][0]:.0f}",
-                                 *(number(*merit_of[merit]) for merit, _ in TRANSFER_PANELS),
+                                 *(number(*merit_of[merit]) for merit, _ in PANELS),
                                  f"{merit_of['coverage'][0]:.2f}"])
         first = only(found[f"T0={limits[0]:g}"].get(name, {}), False)
         liquids = [one for part in first.values() for one in part]
@@ -69,8 +73,8 @@ def main() -> None:
             inset(line[0], inside(liquids, 0.0, min(one.relative for one in liquids) + 0.05), (0.5, 0.15, 0.42, 0.36))
         line[0].set_title(title(name))
     axes[0, -1].legend(fontsize=7)
-    print(figures.markdown(["model", "T_0", "range", "states", "R²", "RMSE", "R² B", "Δlog τ A", "coverage"], rows,
-                           left=(0, 2)))
+    print(figures.markdown(["model", "T_0", "range", "states", *(metrics.TITLES[m] for m, _ in PANELS), "coverage"],
+                           rows, left=(0, 2)))
     figures.save(figure, out)
 
 

@@ -261,14 +261,16 @@ class Campaign:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[str]:
+def locked(folder: Path, name: str = "lock") -> Iterator[str]:
     """Hold the lock of a folder, which is made if missing; yields "" or, where another process has it, who that is.
+
+    name : of the file, where a folder has locks for several things.
 
     Raises CampaignError on a file system without locks, ConfigError where nothing can be written.
     """
     make_folder(folder)
     try:
-        lock = open(folder / "lock", "a+", encoding="utf-8")
+        lock = open(folder / name, "a+", encoding="utf-8")
     except OSError as error:
         raise _not_writable(folder, error) from None
     with lock:

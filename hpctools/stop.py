@@ -46,8 +46,8 @@ class Stop:
     ----------
     wall_time : minutes this run may take from now, 0 or more; None for no limit of its own. Inside a Slurm job the
         job's own end counts as well, and the earlier of the two holds.
-    margin : seconds to keep for writing and closing. The longest round seen so far (time between two
-        calls of `agreed`) is added to it, so that the last round still fits.
+    margin : seconds to keep for writing and closing, at most half of the wall time. The longest round seen so far
+        (time between two calls of `agreed`) is added to it, so that the last round still fits.
     ask_slurm : look for the end of the Slurm job. With many ranks let only rank 0 ask: `agreed` tells
         the others, and the controller is spared.
 
@@ -67,6 +67,7 @@ class Stop:
             if not 0 <= wall_time < math.inf:
                 raise WallTimeError(f"wall time {wall_time:g}; expected minutes, 0 or more")
             ends.append(time.time() + 60.0 * wall_time)
+            margin = min(margin, 30.0 * wall_time)  # half of it, else nothing would ever be done in a short one
         if ask_slurm and (slurm_end := slurm_end_time()) is not None:
             ends.append(slurm_end)
         self.deadline: float | None = min(ends, default=None)  # seconds since the epoch

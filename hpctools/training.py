@@ -25,7 +25,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hpctools import weights
+from hpctools.campaign import CampaignError, locked
 from hpctools.progress import Progress
 from hpctools.provenance import provenance
 from hpctools.stop import Stop
@@ -53,6 +55,7 @@ __all__ = [
 ]  # fmt: skip
 
 MODEL = "model.npz"
+LOCK = "training.lock"
 _CHECK_SECONDS = 0.5  # between two looks at the stop flag, the clock and the loss
 
 
@@ -85,25 +88,42 @@ def train(
     identity: what else the weights depend on, such as the configuration of the network and of its data, as plain
     values; a checkpoint with another identity is refused, and the file of weights holds it.
 
-    Raises TrainingError where the checkpoint is damaged or of another training, and where the loss is not finite.
+    Raises TrainingError where the checkpoint is damaged or of another training, where another process trains in the
+    same folder, and where the loss is not finite.
     """
     world = TorchWorld() if world is None else world
     loop = _Loop(model, data, loss, settings, Path(out), validation, identity or {}, world)
-    loop.resume()
-    with Progress(
-        settings.epochs * data.number, "samples", label, initial=loop.state.samples, enabled=world.rank == 0
-    ) as progress:
-        if validation is not None and not loop.state.rows:
-            loop.add_row({}, loop.validate())
-        worked = loop.state.epoch < settings.epochs
-        while loop.state.epoch < settings.epochs:
-            if not loop.epoch(progress, stop):
+    with _alone(loop.folder, world):
+        loop.resume()
+        with Progress(
+            settings.epochs * data.number, "samples", label, initial=loop.state.samples, enabled=world.rank == 0
+        ) as progress:
+            if validation is not None and not loop.state.rows:
+                loop.add_row({}, loop.validate())
+            worked = loop.state.epoch < settings.epochs
+            while loop.state.epoch < settings.epochs:
+                if not loop.epoch(progress, stop):
+                    loop.checkpoint()
+                    return Result(False, loop.model, loop.state.rows, loop.folder)
+            if worked:
                 loop.checkpoint()
-                return Result(False, loop.model, loop.state.rows, loop.folder)
-        if worked:
-            loop.checkpoint()
-    loop.finish(sys.argv if arguments is None else arguments, worked)
-    return Result(True, loop.model, loop.state.rows, loop.folder)
+        loop.finish(sys.argv if arguments is None else arguments, worked)
+        return Result(True, loop.model, loop.state.rows, loop.folder)
+
+
+@contextmanager
+def _alone(folder: Path, world: TorchWorld) -> Iterator[None]:
+    """Keep other trainings out of a folder, where its file system has locks. Collective."""
+    with ExitStack() as stack:
+        holder = ""
+        if world.rank == 0:
+            # else the user must not start a training twice
+            with suppress(CampaignError):
+                holder = stack.enter_context(locked(folder, LOCK))
+        if holder := world.bcast(holder):
+            raise TrainingError(f"{folder}: another training is at work there ({holder}); wait for its end, or choose "
+                                "another output folder")
+        yield
 
 
 class _Loop:

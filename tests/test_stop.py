@@ -65,7 +65,9 @@ def test_second_interrupt_is_not_swallowed():
 def test_wall_time_keeps_a_margin():
     with Stop(wall_time=2.0, margin=60.0) as flag:
         assert not flag.requested and 119 < flag.remaining <= 120
-    with Stop(wall_time=0.5, margin=60.0) as flag:
+    with Stop(wall_time=0.5, margin=60.0) as flag:  # no longer than the margin: half of it is for work
+        assert not flag.requested and flag.margin == 15.0
+        flag.deadline -= 16.0
         assert flag.requested and "wall time" in flag.reason
     with Stop() as flag:
         assert flag.remaining is None and not flag.requested

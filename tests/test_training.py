@@ -277,6 +277,21 @@ def test_complete_training_is_not_done_again_and_may_be_extended(tmp_path):
         train(linear(), data, squares, Settings(epochs=4, batch=20, schedule="cosine"), out=tmp_path / "c")
 
 
+def test_two_trainings_keep_out_of_each_others_folder(tmp_path):
+    data = Samples.of(*line(60))
+    heard = []
+
+    def loss(model, tensors):
+        if not heard:
+            heard.append(1)
+            with pytest.raises(TrainingError, match=r"a: another training is at work there \(host .*, process \d+"):
+                train(linear(), data, squares, Settings(epochs=1, batch=20), out=tmp_path / "a")
+        return squares(model, tensors)
+
+    assert train(linear(), data, loss, Settings(epochs=1, batch=20), out=tmp_path / "a").complete and heard
+    assert train(linear(), data, squares, Settings(epochs=2, batch=20), out=tmp_path / "a").complete, "free again"
+
+
 def drive(out, *options):
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "HPCTOOLS_MPI": "off", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, str(DRIVER), str(out), *map(str, options)], env=environ, text=True,

@@ -102,6 +102,7 @@ def run_command(arguments: list[str]) -> int:
     state = config.from_arguments(State, given, given.config)
     from hpctools.campaign import Campaign
 
+    from . import engines
     from .run import plan_text, task
 
     if given.dry_run:
@@ -113,6 +114,7 @@ def run_command(arguments: list[str]) -> int:
     if campaign.product(job).exists():
         print(f"{campaign.product(job)} is complete already: nothing to do")
         return stop.COMPLETE
+    print(f"{state.name}, engine {engines.choose(state.engine).NAME}", flush=True)
     with stop.Stop(given.wall_time, 30.0) as stopping:
         code = campaign.run(world.World(), stopping, keep_work=given.keep, retry=True)
         if code == stop.STOPPED:

@@ -95,7 +95,7 @@ def _expand(table: dict[str, Any], settings: dict[str, Any], source: str) -> lis
     if not all(isinstance(entry, list) for entry in lists):
         raise config.ConfigError(f"{source}: potentials, densities, {key} and seeds must be lists")
     for value in (*lists[1], *lists[2], table.get("max_temperature", 1.0)):
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise config.ConfigError(f"{source}: found {value!r} among densities and temperatures, expected numbers")
     for potential, density, value, seed in itertools.product(*lists):
         try:

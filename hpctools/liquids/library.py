@@ -26,6 +26,7 @@ BEFORE, AFTER = 10.0, 40.0
 """Relaxation times of the equilibration and of the production, at least, of a liquid in equilibrium."""
 AGEING_LIMIT = 4.0  # χ² a point between the halves of a run; neighbouring points are correlated
 TEMPERATURE_LIMIT = 0.003  # of T: mean temperature off the label, drift of the energy; see `Verdict.remarks`
+FAR_OFF = 0.05  # of T: a mean temperature beyond which a record is of another state than its label says
 HALVES_LIMIT = 3.0  # standard errors between the halves of a run
 _PEAK_SHELLS = 5  # around the maximum of S_AA, which are fitted by a parabola: a width of 1 σ_AA⁻¹
 
@@ -43,13 +44,15 @@ class Verdict:
     Attributes
     ----------
     equilibrated : the run was long enough before and during production, and its halves agree.
-    glass : quenched, or too slow to relax: kept as a glass, as Ciarella et al. (2023) do.
+    glass : quenched, or too slow to relax in the longest equilibration allowed: kept as a glass, as Ciarella et al.
+        (2023) do.
     crystal : part of the system has crystallised; the record is kept out of training.
     reasons : what was found, in words.
     remarks : what should be known and bars no use, in words with its numbers: drift of the total energy in NVE, mean
         temperature off the label, halves of the run that differ in U or P. T is the measured mean wherever it enters
         (the label tells which runs are of one state), and the drift moves it by less than what the errors of S(k) and
         F_s stand for.
+    astray : the mean temperature is more than `FAR_OFF` from the label.
     """
 
     equilibrated: bool
@@ -57,11 +60,12 @@ class Verdict:
     crystal: bool
     reasons: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    astray: bool = False
 
     @property
     def usable(self) -> bool:
-        """Is it a liquid or a glass, and no crystal?"""
-        return not self.crystal and (self.equilibrated or self.glass)
+        """Is it a liquid or a glass of about the temperature that its label says, and no crystal?"""
+        return not self.crystal and not self.astray and (self.equilibrated or self.glass)
 
 
 def judge(record: Record) -> Verdict:
@@ -85,8 +89,13 @@ def judge(record: Record) -> Verdict:
     crystal = float(np.max(record.bond_order[:, 2])) > THRESHOLD
     if crystal:
         reasons.append("part of it has crystallised")
-    equilibrated = not reasons
-    return Verdict(equilibrated, quenched or not math.isfinite(slowest), crystal, tuple(reasons), remarks_on(found))
+    off = found["mean_temperature"] / found["temperature"] - 1
+    astray = not abs(off) <= FAR_OFF
+    if astray:
+        reasons.append(f"the mean temperature is {found['mean_temperature']:.4g}, {100 * off:+.1f} % off")
+    # a run that was stopped before it relaxed, though the clock said that it had, is too short, and no glass
+    arrested = not math.isfinite(slowest) and not found.get("relaxed_in_equilibration", False)
+    return Verdict(not reasons, quenched or arrested, crystal, tuple(reasons), remarks_on(found), astray)
 
 
 def remarks_on(found: Mapping[str, Any]) -> tuple[str, ...]:

@@ -133,11 +133,11 @@ class Simulation:
                     f"{self.done.saved_energy:.9g} when the file was written; remove {self.folder} to start again")
         else:
             self._engine = self._module.Engine.create(state.mixture, state.start(), state.step)
-            self._engine.velocities(state.melt, state.seed)
+            self._engine.velocities(state.melt, state.random_seed(1))
 
     def _seed(self, purpose: int) -> int:
         """A seed of the thermostat; another one at each place where it is set up again."""
-        return (self.state.seed * 7919 + purpose * 104_729 + self.done.steps * 31 + 1) % 2**31
+        return self.state.random_seed(1 + purpose, self.done.steps)
 
     # --- stages ---------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,13 +134,19 @@ class State:
             total = max(total, self.production_relaxations * relaxation_time)
         return Schedule.logarithmic(self.step / 2**halvings, total, self.blocks, self.frames_per_decade)
 
+    def random_seed(self, purpose: int, step: int = 0) -> int:
+        """A seed (below 2³¹) for a purpose at a step of it; another one for each state, too, so that runs of one seed
+        at several temperatures or densities are independent."""
+        keys = (self.seed, zlib.crc32(self.name.encode()), purpose, step)
+        return int(np.random.SeedSequence(keys).generate_state(1)[0]) % 2**31
+
     def start(self) -> Start:
-        """A disordered configuration: species at random on random sites of a cubic lattice, keyed by the seed.
+        """A disordered configuration: species at random on random sites of a cubic lattice, keyed by `random_seed`.
 
         Random points would overlap too much at ρ = 1.8; the lattice melts at once.
         """
         a, b = self.mixture.counts(self.density, self.length)
-        rng = np.random.default_rng(np.random.SeedSequence(self.seed))
+        rng = np.random.default_rng(self.random_seed(0))
         cells = math.ceil((a + b) ** (1 / 3) - 1e-9)
         sites = np.stack(np.unravel_index(rng.permutation(cells**3)[: a + b], (cells,) * 3), axis=1)
         species = np.repeat([0, 1], [a, b])

@@ -39,11 +39,6 @@ class Shells:
     available: np.ndarray
 
     @property
-    def centre(self) -> np.ndarray:
-        """(n_shells,) middle of the shells in σ_AA⁻¹."""
-        return (np.arange(len(self.available)) + 0.5) * self.width
-
-    @property
     def used(self) -> np.ndarray:
         """(n_shells,) vectors used, up to their sign; 0 where a shell is empty."""
         return self.sums(self.weight).astype(int)

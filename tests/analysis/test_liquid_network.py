@@ -85,6 +85,36 @@ def test_mistakes_get_one_line(tmp_path, trials):
         assert done.returncode == 2 and expected in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_missing_trials_are_told_and_not_compared(trials, tmp_path):
+    """Without a part of ridge all models are judged by the states of the others, and no goal is decided."""
+    import shutil
+
+    folder = tmp_path / "trials"
+    shutil.copytree(trials, folder)
+    gone = folder / "states-ridge-full-seed0-part1.h5"
+    gone.unlink()
+    done = python("analysis/liquid_judgement.py", folder, "--out", tmp_path / "j.csv")
+    assert done.returncode == 0, done.stderr
+    assert f"1 trials are missing, such as {gone.stem}: what follows is of the states that all" in done.stdout
+    with open(tmp_path / "j.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["transfer"].startswith("states held out")]
+    for words in {row["transfer"] for row in rows}:
+        assert len({row["states"] for row in rows if row["transfer"] == words}) == 1, words
+    assert "| met" not in done.stdout and "| missed" not in done.stdout
+    # one that is cut off is named, by the script and by the command that makes it
+    whole = folder / "states-ridge-full-seed0-part0.h5"
+    whole.write_bytes(whole.read_bytes()[:3000])
+    again = ("-m", "hpctools.liquids", "trials", "--data", DATA, "--out", folder, "--models", "ridge", "gp/zeroed",
+             "nearest", "--repeats", 2, "--parts", 2, "--t0", 1.0)  # fmt: skip
+    for words in (("analysis/liquid_accuracy.py", folder, "--out", tmp_path / "a.png"), again):
+        done = python(*words)
+        assert done.returncode != 0 and f"{whole}: no whole file of a trial" in done.stderr
+        assert "Traceback" not in done.stderr
+    (folder / "trials.json").write_text("{")
+    done = python(*again)
+    assert done.returncode != 0 and "trials.json: cannot be read" in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.fixture
 def judgement(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "analysis"))
@@ -202,6 +232,10 @@ def test_what_limits_a_prediction(judgement):
              for seed in range(2)]
     assert liquid_limits.floor(pairs) == pytest.approx(0.01, rel=0.05)
     assert np.isnan(liquid_limits.floor([exact, exact]))  # the same record of two repeats
+    # runs of other lengths have other times: on those of one that lie within the other
+    longer = [replace(one, times=one.times[::2], truth=one.truth[::2]) if i % 2 else one for i, one in enumerate(pairs)]
+    # noise between two points of the other is that of their mean, at half of the times
+    assert liquid_limits.floor(longer) == pytest.approx(0.01 * np.sqrt((1 + (1 + 0.5) / 2) / 2), rel=0.05)
     glass = prediction(0.3, **GLASS)
     assert liquid_limits.shares([glass])[2] == 0 and "no record" in liquid_limits.words_of([glass])
 

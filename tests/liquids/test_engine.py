@@ -205,6 +205,33 @@ def test_restart_of_another_version(state, tmp_path):
         module.Engine.restore(state.mixture, tmp_path / "restart", 0.004)
 
 
+@pytest.mark.parametrize("name", ["with space", "per%cent", "dollar$x", "hash#x", "star*", "quote'"])
+def test_folders_of_any_name(state, tmp_path, name):
+    """In a file name of LAMMPS' own some of these have a meaning."""
+    module = engines.choose("lammps")
+    folder = tmp_path / name
+    folder.mkdir()
+    engine = module.Engine.create(state.mixture, state.start(), 0.004)
+    energy = total(engine)
+    engine.save(folder / "restart")
+    engine.close()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [folder / "restart"]
+    again = module.Engine.restore(state.mixture, folder / "restart", 0.004)
+    assert total(again) == pytest.approx(energy, rel=1e-12)
+    again.close()
+
+
+def test_states_of_one_seed_are_independent():
+    """Start, velocities and thermostat: another draw for each state, purpose and step, the same in each run of it."""
+    states = [State(potential=potential, density=density, temperature=temperature, seed=seed, particles=240)
+              for potential in ("LJ", "WCA") for density in (1.2, 1.4) for temperature in (1.0, 3.0) for seed in (1, 2)]
+    seeds = [one.random_seed(purpose, step) for one in states for purpose in range(6) for step in (0, 25, 50)]
+    assert len(set(seeds)) == len(seeds) and all(0 <= seed < 2**31 for seed in seeds)
+    assert states[0].random_seed(3, 25) == State(**vars(states[0])).random_seed(3, 25)
+    first, second = (one.start().positions / one.length for one in (states[0], states[2]))
+    assert not np.allclose(first, second)
+
+
 def test_missing_restart(module, state, tmp_path):
     with pytest.raises(engines.EngineError, match="restart file is missing"):
         module.Engine.restore(state.mixture, tmp_path / "none", 0.004)
@@ -217,3 +244,8 @@ def test_choice(monkeypatch):
     if not importlib.util.find_spec("hoomd"):
         with pytest.raises(engines.EngineError, match="conda-forge"):
             engines.choose()
+    # what frames and records need is missed before the first step
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("freud", "mpi4py") else there(name))
+    with pytest.raises(engines.EngineError, match=r"lammps runs need mpi4py, freud-analysis as well.*hpctools\[md\]"):
+        engines.choose("lammps")

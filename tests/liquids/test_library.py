@@ -55,9 +55,22 @@ def test_a_quenched_glass_is_kept_as_one(record):
 
 
 def test_what_does_not_relax_is_a_glass(record):
-    found = judge(replace(record, self_scattering=np.maximum(record.self_scattering, 0.6)))
+    slow = replace(record, self_scattering=np.maximum(record.self_scattering, 0.6))
+    found = judge(with_attributes(slow, relaxed_in_equilibration=False))
     assert found.glass and found.usable and not found.equilibrated
     assert "does not relax" in " ".join(found.reasons)
+    # the clock had said that it relaxes: a production that was too short, and no glass
+    found = judge(with_attributes(slow, relaxed_in_equilibration=True))
+    assert not found.glass and not found.usable and "does not relax" in " ".join(found.reasons)
+
+
+@pytest.mark.parametrize("protocol", ["liquid", "glass"])
+def test_a_record_of_another_temperature_than_its_label_is_used_for_nothing(record, protocol):
+    label = record.attributes["temperature"]
+    for off, used in ((0.04, True), (0.06, False), (-0.06, False), (np.nan, False)):
+        found = judge(with_attributes(record, protocol=protocol, mean_temperature=label * (1 + off)))
+        assert found.usable == used and found.astray != used
+        assert ("mean temperature" in " ".join(found.reasons)) != used
 
 
 @pytest.mark.parametrize("protocol", ["liquid", "glass"])

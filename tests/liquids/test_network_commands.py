@@ -271,6 +271,17 @@ def test_train_refuses_what_makes_no_sense(record_folder, tmp_path, capsys):
     assert "no meaning" in capsys.readouterr().err
     assert main(["train", "--model", "ridge", "--data", str(tmp_path)]) == 1
     assert "no records" in capsys.readouterr().err
+    assert main(["train", "--layers", "0", "--data", str(record_folder)]) == 2
+    assert "layers 0; expected at least 1 neuron" in capsys.readouterr().err
+
+
+def test_a_training_that_is_stopped_before_its_first_epoch(record_folder, tmp_path, capsys):
+    """Without a validation set its log is empty then; 75 lets a batch system requeue it."""
+    words = ["train", "--data", str(record_folder), "--steps", "20", "--layers", "8", "--device", "cpu", "--held-out",
+             "0", "--out", str(tmp_path)]
+    assert main([*words, "--wall-time", "0"]) == 75
+    assert "it goes on where it stopped" in capsys.readouterr().out
+    assert main(words) == 0 and (tmp_path / "liquid.npz").exists()
 
 
 def test_trials_go_on_and_refuse_other_settings(record_folder, tmp_path, capsys):

@@ -202,8 +202,8 @@ def test_goes_on_after_kill_9_at_five_random_times(tmp_path):
     state = State(**settings)
     work = tmp_path / "runs" / state.name
     rng = random.Random(8)
-    kills = 0
-    while kills < 5:
+    kills, stages = 0, []
+    while kills < 5 or stages.count("produce") < 2:
         process = subprocess.Popen(command(tmp_path, settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         before = (work / CHECKPOINT).stat().st_mtime_ns if (work / CHECKPOINT).exists() else 0
         deadline = time.monotonic() + 60
@@ -216,6 +216,9 @@ def test_goes_on_after_kill_9_at_five_random_times(tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         kills += 1
+        killed = checkpoint.load_any(work / CHECKPOINT)
+        assert killed is not None
+        stages.append(killed.stage if killed.stage != "produce" or killed.frames else "before its first frame")
     last = subprocess.run(command(tmp_path, settings), capture_output=True, text=True, check=False)
     assert last.returncode == 0, last.stderr
     record = Record.load(tmp_path / f"{state.name}.h5")

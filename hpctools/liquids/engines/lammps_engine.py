@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +76,9 @@ class Engine:
         if not path.exists():
             raise EngineError(f"{path}: the restart file is missing; remove the folder of this state to run it anew")
         try:
-            engine._commands(f"read_restart {path}")
+            with _plain_name() as plain:
+                shutil.copyfile(path, plain)
+                engine._commands(f"read_restart {plain}")
         except EngineError as error:
             raise EngineError(f"{error}. A restart file is read by the LAMMPS that wrote it or a newer one, here "
                               f"{engine._lmp.version()}: take that one, or remove the folder {path.parent} to run "
@@ -171,8 +177,9 @@ class Engine:
 
     def save(self, path: Path) -> None:
         """Write a restart file for `restore`, under another name first."""
-        with whole(path) as part:
-            self._call(f"write_restart {part}")
+        with whole(path) as part, _plain_name() as plain:
+            self._call(f"write_restart {plain}")
+            shutil.copyfile(plain, part)
         self._prepared = False  # writing sorts the particles anew
 
     def close(self) -> None:
@@ -189,6 +196,13 @@ class Engine:
             self._lmp.command(line)
         except Exception as error:  # LAMMPS raises plain Exception
             raise EngineError(f"LAMMPS at {line!r}: {' '.join(str(error).split())}") from None
+
+
+@contextmanager
+def _plain_name() -> Iterator[Path]:
+    """A name for a file that LAMMPS takes as it is: in others a space, %, $ or # would have a meaning."""
+    with tempfile.TemporaryDirectory(prefix="hpctools-") as folder:
+        yield Path(folder) / "restart"
 
 
 def _lammps_seed(seed: int) -> int:

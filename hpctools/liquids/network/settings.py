@@ -50,6 +50,9 @@ class TrainJob(CommandSettings):
         if self.model == "nearest" and self.inputs not in ("full", "zeroed"):
             raise TrainingSettingError("model nearest looks at T, ρ and the potential alone; inputs "
                                        f"{self.inputs!r} have no meaning")
+        for name in ("layers", "monotone_layers"):
+            if wrong := [size for size in getattr(self, name) if size < 1]:
+                raise TrainingSettingError(f"{name} {wrong[0]}; expected at least 1 neuron in each")
         if not (self.steps >= 0 and 0 <= self.held_out < 1):
             raise TrainingSettingError(f"steps {self.steps}, held_out {self.held_out:g}; expected 0 or more, and from "
                                        "0 to below 1")
@@ -79,7 +82,8 @@ class Plan:
     out: str = setting("results/liquid_trials", "folder of the predictions")
     models: tuple[str, ...] = setting(DEFAULT_TRIALS, "MODEL or MODEL/INPUTS, as of the command train")
     transfers: tuple[str, ...] = setting(("states", "temperature", "potential"), "kinds of transfer")
-    t0: tuple[float, ...] = setting((0.8, 1.0, 1.2, 2.0), "coldest T/T_mct trained on, one transfer each")
+    t0: tuple[float, ...] = setting((0.75, 0.95, 1.2, 1.8), "coldest T/T_mct trained on, one transfer each; best "
+                                    "between temperatures of the library")
     repeats: int = setting(3, "splits and seeds")
     parts: int = setting(5, "parts of the states, each the test set once")
     steps: int = setting(1000, "optimiser steps of a network")

@@ -8,6 +8,7 @@ memory at which liquid and glass meet: g > 1 in the liquid, g < 1 in the glass, 
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -87,16 +88,17 @@ def numbers(state: State) -> FloatArray:
     return np.concatenate([[distance(state)], self_scattering(state, peak(state)).T.ravel()])
 
 
-def distance_of(found: FloatArray) -> FloatArray:
-    """(1,) ln g among `numbers`."""
-    return found[:1]
-
-
 def curve_of(found: FloatArray, times: FloatArray, state: State) -> FloatArray:
     """(n, 2) F_s/F_s(0) of A and B among `numbers`, at times in τ_LJ."""
     with np.errstate(divide="ignore"):
         at = np.log(np.asarray(times, float) * reduced(state))
     return np.stack([np.interp(at, np.log(TIMES), f, left=1.0) for f in found[1:].reshape(2, -1)], axis=1)
+
+
+class CacheError(ValueError):
+    """A file that is no cache of the theory's results."""
+
+    user_error = True
 
 
 class Cache:
@@ -106,8 +108,12 @@ class Cache:
         self.path = Path(path)
         self.found: dict[str, FloatArray] = {}
         if self.path.exists():
-            with np.load(self.path) as file:
-                self.found = {name: file[name] for name in file.files}
+            try:
+                with np.load(self.path) as file:
+                    self.found = {name: file[name] for name in file.files}
+            except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+                raise CacheError(f"{self.path}: no whole cache of mode-coupling theory ({error}); remove it, it is "
+                                 "made anew") from None
 
     def get(self, key: str) -> FloatArray | None:
         """What is kept, or None."""

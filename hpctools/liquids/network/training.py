@@ -63,12 +63,12 @@ def run(job: TrainJob, world: World, arguments: Sequence[str], dry_run: bool = F
         with Stop(job.wall_time, job.margin, ask_slurm=world.rank == 0) as stop:
             complete = model.train(kept, away, folder, world=world, stop=stop,  # type: ignore[arg-type]
                                    label=f"{job.model}, {job.inputs}", arguments=arguments)
-        assert model.result is not None
-        results = model.result.rows[-1]
         if not complete:
             if world.rank == 0:
                 print(f"stopped ({stop.reason}); run the same command again: it goes on where it stopped")
             return STOPPED
+        assert model.result is not None
+        results = model.result.rows[-1]
     if world.rank > 0:
         return COMPLETE
     folder.mkdir(parents=True, exist_ok=True)

@@ -121,35 +121,36 @@ def campaign(plan: Plan, world: World, prepare: bool = True) -> Campaign:
         if world.rank == 0 and prepare:
             theory.with_numbers(samples, theory.Cache(cache))
         world.barrier()
-    if world.rank == 0:
-        _mark(plan, samples, prepare)
-    world.barrier()
     tasks = []
     for seed, transfer, part in cut:
         for model, inputs in wanted:
             trial = Trial(transfer, model, inputs, seed, part)
             cost = 0.06 * plan.steps if model in NETWORKS else 30.0
-            tasks.append(Task(trial.name, cost, partial(_run, plan, trial, cache)))
+            tasks.append(Task(trial.name, cost, partial(_run, plan, trial, cache), check=check))
+    if world.rank == 0:
+        _mark(plan, samples, [task.name for task in tasks], prepare)
+    world.barrier()
     return Campaign(out, tasks)
 
 
-def _mark(plan: Plan, samples: Sequence[Sample], write: bool) -> None:
-    """Note what the folder's trials have in common (if `write`), or check it."""
+def _mark(plan: Plan, samples: Sequence[Sample], names: Sequence[str], write: bool) -> None:
+    """Note what the folder's trials have in common, and the names of all that were asked for (if `write`), or check
+    it."""
     path = Path(plan.out) / MARK
     mine = {"format": FORMAT, "learned_from": fingerprint(samples), "records": len(samples), "parts": plan.parts,
             "steps": plan.steps, "batch": plan.batch, "layers": list(plan.layers)}
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = _marked(plan.out)
+        names = [*found.pop("trials", []), *names]
         if found != mine:
             different = [f"{k} {found.get(k)}, now {mine[k]}" for k in mine if found.get(k) != mine[k]]
             raise SampleError(f"{plan.out} holds trials with other records or settings ({'; '.join(different)}); give "
                               "another --out, or remove it")
-        return
     if not write:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as part:
-        part.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
+    with whole(path, shared=True) as part:
+        part.write_text(json.dumps({**mine, "trials": sorted(set(names))}, indent=1) + "\n", encoding="utf-8")
 
 
 def _run(plan: Plan, trial: Trial, cache: str, folder: Path, product: Path, stop: Stop) -> None:
@@ -215,18 +216,47 @@ def read(path: Path) -> tuple[Trial, list[Prediction]]:
     """A file of predictions. Raises SampleError for another file."""
     import h5py
 
-    with h5py.File(path, "r") as file:
-        if file.attrs.get("kind") != KIND:
-            raise SampleError(f"{path}: holds {file.attrs.get('kind')!r}, expected {KIND!r}")
-        trial = Trial(**{name: value.item() if isinstance(value, np.generic) else value
-                         for name, value in file.attrs.items() if name != "kind"})
-        arrays = {name: file[name][()] for name in (*_POINTS, *_STATE, "first")}
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("kind") != KIND:
+                raise SampleError(f"{path}: holds {file.attrs.get('kind')!r}, expected {KIND!r}")
+            trial = Trial(**{name: value.item() if isinstance(value, np.generic) else value
+                             for name, value in file.attrs.items() if name != "kind"})
+            arrays = {name: file[name][()] for name in (*_POINTS, *_STATE, "first")}
+    except (OSError, RuntimeError, KeyError, TypeError) as error:  # as HDF5 tells of files that are cut off
+        raise SampleError(f"{path}: no whole file of a trial ({str(error).splitlines()[0]}); remove it and run the "
+                          "trials again") from None
     out = []
     for i, potential in enumerate(arrays["potential"]):
         rows = slice(arrays["first"][i], arrays["first"][i + 1])
         fixed = {name: arrays[name][i] for name in _STATE if name != "potential"}
         out.append(Prediction(potential=potential.decode(), **fixed, **{name: arrays[name][rows] for name in _POINTS}))
     return trial, out
+
+
+def check(path: Path) -> None:
+    """Raise SampleError where a file of predictions is damaged."""
+    read(path)
+
+
+def _marked(folder: str | Path) -> dict[str, Any]:
+    """What trials.json says. Raises SampleError where it is damaged."""
+    path = Path(folder) / MARK
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+        raise ValueError("no table")
+    except ValueError as error:
+        raise SampleError(f"{path}: cannot be read ({error}); the trials there are not known to be of the same "
+                          "records: give another --out, or remove it") from None
+
+
+def missing(folder: str | Path) -> list[str]:
+    """Trials that were asked for in a folder and have no file there yet."""
+    path = Path(folder)
+    names = _marked(folder).get("trials", []) if (path / MARK).exists() else []
+    return [name for name in names if not (path / f"{name}.h5").exists()]
 
 
 def read_all(folder: str | Path) -> dict[str, dict[str, dict[int, list[Prediction]]]]:
