@@ -177,10 +177,11 @@ def shipped_toml() -> str:
     lines = ['protocol = "standard"', "seeds = [1, 2, 3]"]
     for glass in shipped():
         lines += ["", "[[glass]]", f'composition = "{glass}"']
-    special = (('protocol = "slow"', SLOW), ('protocol = "fine"', FINE), ('field = "bmp-shrm"', ABRUPT))
-    for setting, compositions in special:
+    special = (('protocol = "slow"', SLOW, [1]), ('protocol = "fine"', FINE, [1]),
+               ('field = "bmp-shrm"', ABRUPT, [1, 2, 3]))
+    for setting, compositions, seeds in special:
         for composition in compositions:
-            lines += ["", "[[glass]]", f'composition = "{composition}"', setting, "seeds = [1]"]
+            lines += ["", "[[glass]]", f'composition = "{composition}"', setting, f"seeds = {seeds}"]
     for composition in LARGE:
         lines += ["", "[[glass]]", f'composition = "{composition}"', f"atoms = {LARGE_ATOMS}", "seeds = [1]"]
     return "\n".join(lines) + "\n"
