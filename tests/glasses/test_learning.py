@@ -260,7 +260,9 @@ def test_judgement(short_glasses, runs, tmp_path, script):
     assert "Ba-O (0)" in text and "sets of fits" in error
     nearest = found["nearest composition", "by glass", "Si-O"]
     assert float(nearest["skill"]) == pytest.approx(1 - float(nearest["mse"]) / float(base["mse"]))
-    assert "latents that never fire" in text and "MSE of a blank image" in text and "best by glass: " in text
+    assert "latents that never fire" in text and "a blank image" in text and "best by glass: " in text
+    image = next(row for row in rows if row[0] == "image MSE, test curves, paper")
+    assert len(image) == 7 and all(0 < float(cell) < 1 for cell in image[2:6]) and image[6].endswith(" of 8")
     assert "chosen by these same errors" in text and "reconstruction MSE, learned curves (2 epochs, loss" in text
     for kind, epochs in (("mean-force", 4), ("autoencoder", 2)):
         lines = [line for line in text.splitlines() if f"/{kind}/" in line and f": {epochs} epochs, loss at" in line]
