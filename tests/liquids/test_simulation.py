@@ -237,7 +237,7 @@ def test_goes_on_after_kill_9_at_five_random_times(tmp_path):
 
 def test_wall_time_stops_with_75_and_the_same_command_goes_on(tmp_path):
     settings = {**SMALL, "production_time": 4000.0}
-    stopped = subprocess.run(command(tmp_path, settings, "--wall-time", "0.55"), capture_output=True, text=True,
+    stopped = subprocess.run(command(tmp_path, settings, "--wall-time", "0.2"), capture_output=True, text=True,
                              check=False)
     assert stopped.returncode == 75, stopped.stderr
     assert "run the same command again" in stopped.stdout
