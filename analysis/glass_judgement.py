@@ -42,7 +42,7 @@ from hpctools.glasses import errors as measures
 from hpctools.glasses.curves import Curves
 from hpctools.glasses.errors import Errors, bootstrap, median_explained, median_skill, shares
 from hpctools.glasses.fingerprint import Pair
-from hpctools.glasses.held_out import LATENT, MODELS, SIMPLE, HeldOut, NotTrained, Runs, held_out
+from hpctools.glasses.held_out import LATENT, MEAN_FORCE, MODELS, SIMPLE, HeldOut, NotTrained, Runs, held_out
 from hpctools.glasses.intervals import LEVEL, Conformal
 from hpctools.glasses.models import GaussianProcess
 from hpctools.glasses.permutation import permutation_test
@@ -197,9 +197,10 @@ def draws_of(name: str, split: str, shuffles: int, network_shuffles: int) -> int
     models without a network of their own."""
     if split != "by glass" or name == BASELINE:
         return 0
-    if name in LATENT or name in SIMPLE:
-        return shuffles // 2 if name in LATENT or SIMPLE[name] is GaussianProcess else shuffles
-    return network_shuffles
+    if name == MEAN_FORCE:
+        return network_shuffles
+    slow = name in LATENT or SIMPLE[name] is GaussianProcess
+    return shuffles // 2 if slow else shuffles
 
 
 def judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: Runs, shuffles: int,

@@ -101,11 +101,11 @@ def plan(job: QuenchJob) -> Plan:
     number = job.atoms if job.atoms is not None else atoms_for_length(wanted, density.value, job.length)
     units = wanted.units(number)
     realised = from_units(units)
-    length = box_length(units, density.value)
-    # each atom keeps a sphere of half the overlap for itself; random places fill a third of space at most
-    if sum(counts(units).values()) * math.pi / 6 * job.overlap**3 > MOST_FILLED * length**3:
-        raise QuenchError(f"overlap {job.overlap:g} Å leaves no room for {sum(counts(units).values())} atoms in a box "
-                          f"of {length:.2f} Å: lower overlap or density")
+    length, atoms = box_length(units, density.value), sum(counts(units).values())
+    # each atom keeps a sphere of half the overlap for itself
+    if atoms * math.pi / 6 * job.overlap**3 > MOST_FILLED * length**3:
+        raise QuenchError(f"overlap {job.overlap:g} Å leaves no room for {atoms} atoms in a box of {length:.2f} Å: "
+                          "lower overlap or density")
     return Plan(wanted, realised, units, density, length,
                 forcefield.load(job.field, realised, wanted))
 
@@ -232,12 +232,11 @@ class Run:
 
     def _look_at_frames(self, path: Path, planned: list[int]) -> None:
         """Raise QuenchError where frames are missing; the last is written again, or by a run that goes on."""
+        why = ""
         try:
             found = trajectory.steps(path)
         except trajectory.TrajectoryError as error:
             found, why = [], f": {error}"
-        else:
-            why = ""
         if found not in (planned, planned[:-1]):
             raise QuenchError(f"{path} holds {len(found)} frames up to step {self.step}, expected {len(planned)}{why}: "
                               f"no record could be made of this run; remove {self.folder} and run again")
