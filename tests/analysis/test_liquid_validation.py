@@ -30,9 +30,9 @@ def with_record(rows):
 
 def test_records_meet_the_references(records):
     """Energies, pressures, peaks, relaxation times and diffusion at T = 2, 1 and 0.8; two rows are known to fail, that
-    of D against a box of 4000 particles with these three records alone."""
+    of ⟨r²⟩/6t against a box of 4000 particles with these three records alone."""
     rows = with_record(validation.compare(records))
-    assert len(rows) == 18
+    assert len(rows) == 20
     assert [(row.state, row.quantity) for row in rows if not row.passes] == [
         ("LJ T = 2", "g_AA position"), ("LJ T = 0.8", "D_A (t = 131.072)")]
     assert {row.quantity.split()[0] for row in rows} == {"U", "P", "tau_A", "tau_B", "D_A", "g_AA", "g_AB"}
@@ -45,9 +45,9 @@ def test_references_without_a_record_are_told(records):
     missing = [row for row in rows if row.passes is None]
     assert {"LJ T = 0.45", "WCA T = 0.6"} < {row.state for row in missing}
     assert [row.quantity for row in missing[-2:]] == ["another N against 1200", "another engine against LAMMPS"]
-    assert validation.text(rows).count("no record") == len(missing) == len(rows) - 18
-    assert validation.summary(rows).startswith(f"16 of {len(rows)} rows pass, 0 of them by their errors alone; "
-                                               f"2 fail, {len(missing)} have no record")
+    assert validation.text(rows).count("no value") == len(missing) == len(rows) - 20
+    assert validation.summary(rows).startswith(f"18 of {len(rows)} rows pass, 0 of them by their errors alone; "
+                                               f"2 fail, {len(missing)} have no value")
 
 
 def test_a_tolerance_is_not_widened_by_an_assumed_error(records):
@@ -248,8 +248,8 @@ def test_command(folder, monkeypatch, capsys):
         return capsys.readouterr()
 
     printed = command(folder, "--out", folder / "rows.csv")
-    assert "1 of 2 records are left out" in printed.err and "have no record to compare with" in printed.out
-    assert ",no record," in (folder / "rows.csv").read_text()
+    assert "1 of 2 records are left out" in printed.err and "have no value to compare with" in printed.out
+    assert ",no value," in (folder / "rows.csv").read_text()
     assert "glasses" not in printed.out
     glass = shutil.copy(DATA.parent / "library" / "WCA-rho1.2-T0.296-glass-seed1.h5", folder)
     assert "1 of the records are glasses, judged by their drift alone" in command(folder).out
