@@ -29,6 +29,7 @@ PANELS = (("r2", "$R^2$"), ("r2_A", "$R^2$ of $F/F(0)$, A"), ("r2_B", "$R^2$ of 
           ("log_tau_B", r"$|\Delta\log_{10}\tau_\alpha|$, B"))  # fmt: skip
 ORDER = ("mlp", "gp", "gp/mct", "mlp/mct", "monotone", "monotone/mct", "ridge")
 LEAST_R2 = -0.5  # of an axis: below, a model is useless
+DRAWS = 2000  # of the bootstrap
 
 
 def load(folder: str, transfers: Sequence[str] = ()) -> dict[str, dict[str, Repeats]]:
@@ -50,14 +51,40 @@ def load(folder: str, transfers: Sequence[str] = ()) -> dict[str, dict[str, Repe
 
 def common(models: dict[str, Repeats]) -> dict[str, Repeats]:
     """Of each repeat the states that all models have predictions of; repeats without any left out."""
-    def state(one: Prediction) -> tuple[str, float, float]:
-        return one.potential, one.density, one.temperature
-
     every = sorted(set().union(*models.values()))
     shared = {repeat: set.intersection(*({state(one) for one in found.get(repeat, [])} for found in models.values()))
               for repeat in every}
     return {name: {repeat: [one for one in found if state(one) in shared[repeat]] for repeat, found in repeats.items()
                    if shared[repeat]} for name, repeats in models.items()}
+
+
+def state(one: Prediction) -> tuple[str, float, float]:
+    """Potential, density and temperature."""
+    return one.potential, one.density, one.temperature
+
+
+def advantage(model: Repeats, other: Repeats) -> tuple[float, float, float]:
+    """By how much R² of a model is above that of another on the states of both, with its 90 % interval.
+
+    Bootstrap over states, whose errors in all repeats go together: what is hard for one model is so for the other, and
+    repeats that share their test states are not independent.
+    """
+    sums: dict[tuple[str, float, float], np.ndarray] = {}
+    both = common({"model": model, "other": other})
+    for repeat, found in both["model"].items():
+        for name in {state(one) for one in found}:
+            mine, its = ([one for one in all_of if state(one) == name] for all_of in (found, both["other"][repeat]))
+            truth = np.concatenate([one.truth.ravel() for one in mine])
+            row = [truth.size, truth.sum(), np.square(truth).sum(),
+                   *(sum(np.square(one.F - one.truth).sum() for one in all_of) for all_of in (mine, its))]
+            sums[name] = sums.get(name, 0) + np.array(row)
+    if not sums:
+        return np.nan, np.nan, np.nan
+    rows = np.array([sums[name] for name in sorted(sums)])
+    drawn = np.random.default_rng(0).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), DRAWS)
+    n, first, second, mine, its = np.vstack([np.ones(len(rows)), drawn]).dot(rows).T
+    gain = (its - mine) / (second - first**2 / n)
+    return float(gain[0]), float(np.quantile(gain[1:], 0.05)), float(np.quantile(gain[1:], 0.95))
 
 
 def without_structure(name: str) -> bool:

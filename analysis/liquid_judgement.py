@@ -11,8 +11,9 @@ glasses by themselves. The controls are the nearest state, interpolation in T, Ï
 models with S(k) zeroed, alone, and permuted between states.
 
 The goals are judged below the table, on liquids in equilibrium: met, missed, or open where too little was tested to
-say, with the reason. A model beats the controls if it is better than the best of those without the S(k) of the state,
-by more than the errors. --missed draws each goal that is missed and what limits it, see liquid_limits.py.
+say, with the reason. A model beats the controls if it is better than the best of those without the S(k) of the state:
+the 90 % interval of the difference, by bootstrap over the states of both, is above 0. --missed draws each goal that is
+missed and what limits it, see liquid_limits.py.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 import figures
 import liquid_limits
 import numpy as np
-from liquid_bins import BINS, Repeats, control, load, merits, number, only, ordered, title, without_structure
+from liquid_bins import BINS, Repeats, advantage, control, load, merits, number, only, ordered, title, without_structure
 
 from hpctools.liquids.network import metrics
 from hpctools.liquids.network.trials import missing
@@ -136,10 +137,11 @@ def accuracy_goal(found: Found) -> Goal:
         return Goal("r2", words, "open (no trials with and without S(k))", "")
     name, r2, error, states = best_of(models, "r2")
     bar, value, its_error, _ = best_of(bars, "r2")
-    beats = r2 - value > np.hypot(error, its_error)
-    text = f"{title(name)} {number(r2, error, 4)}, best control: {title(bar)} {number(value, its_error, 4)}"
+    gain, low, high = advantage(models[name], bars[bar])
+    text = (f"{title(name)} {number(r2, error, 4)}, best control: {title(bar)} {number(value, its_error, 4)}; "
+            f"difference {gain:.4f}, by states {low:.4f} â€¦ {high:.4f}")
     repeats = min(len(models[name]), len(bars[bar]))
-    return Goal("r2", words, verdict(r2 >= 0.99 and beats, states, FEWEST, repeats), text, "states", name, part)
+    return Goal("r2", words, verdict(r2 >= 0.99 and low > 0, states, FEWEST, repeats), text, "states", name, part)
 
 
 def half_goal(found: Found, trained: str) -> Goal:

@@ -191,6 +191,23 @@ def test_the_bar_is_the_best_control_without_the_structure(judgement):
     assert "4 states, 10 needed" in verdicts(judgement, held(good, count=4))["r2"].verdict
 
 
+def test_a_model_beats_a_control_by_many_states(judgement):
+    """The interval of the difference holds that of the states it is drawn from, whatever the repeats; a model that is
+    better on one state alone beats nothing."""
+    from liquid_bins import advantage
+
+    even = held({"gp": 0.01, "gp/zeroed": 0.03})["states"]
+    gain, low, high = advantage(even["gp"], even["gp/zeroed"])
+    r2 = {name: judgement.merits(even[name])["r2"][0] for name in even}
+    assert gain == pytest.approx(r2["gp"] - r2["gp/zeroed"], rel=1e-6) and low == pytest.approx(high, rel=1e-6)
+    one = repeats(lambda seed: [prediction(1.5 + 0.1 * i, 0.3 if i == 0 else 0.01) for i in range(12)])
+    gain, low, high = advantage(even["gp"], one)
+    assert gain > 0.01 and low < 1e-4 < gain < high
+    goal = verdicts(judgement, {"states": {"gp": even["gp"], "nearest": one}})["r2"]
+    assert goal.verdict == "missed" and "difference 0.0" in goal.found
+    assert np.isnan(advantage(even["gp"], {})).all()
+
+
 def test_coverage_is_judged_by_range_and_transfer(judgement):
     """Too wide above T_mct and too narrow below do not make a band that is right on average."""
     def mixed(seed):
