@@ -10,22 +10,20 @@ itself, so it vanishes with it, after a ``kill -9`` too.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import math
-import os
 import shutil
 import statistics
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from hpctools.config import ConfigError
+from hpctools.folders import locked, make_folder
 from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
 from hpctools.world import World
 
@@ -258,52 +256,6 @@ class Campaign:
                 minutes = f"{row.task.cost * pace / 60:7.1f} min" if row.state != DONE else " " * 11
                 lines.append(f"{row.state:8} {share}  {row.task.name:40} {minutes}  {row.note}".rstrip())
         return "\n".join(lines)
-
-
-@contextmanager
-def locked(folder: Path, name: str = "lock") -> Iterator[str]:
-    """Hold the lock of a folder, which is made if missing; yields "" or, where another process has it, who that is.
-
-    name : of the file, where a folder has locks for several things.
-
-    Raises CampaignError on a file system without locks, ConfigError where nothing can be written.
-    """
-    make_folder(folder)
-    try:
-        lock = open(folder / name, "a+", encoding="utf-8")
-    except OSError as error:
-        raise _not_writable(folder, error) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            yield lock.read().strip() or "another process"
-            return
-        except OSError as error:
-            raise CampaignError(f"{folder}: no file locks on this file system ({error.strerror}), so runners cannot "
-                                "share the folder; expected one with flock (for Lustre the mount option flock), "
-                                "for example a home folder") from None
-        job = os.environ.get("SLURM_JOB_ID", "none")
-        lock.truncate(0)
-        lock.write(f"host {os.uname().nodename}, process {os.getpid()}, Slurm job {job}, since "
-                   f"{time.strftime('%Y-%m-%d %H:%M:%S')}")
-        lock.flush()
-        yield ""
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder where it is missing. Raises config.ConfigError where that is not possible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _not_writable(folder, error) from None
-
-
-def _not_writable(folder: Path, error: OSError) -> ConfigError:
-    reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-    return ConfigError(f"{folder}: results cannot be written there ({reason}); expected a folder that can be made or "
-                       "written to")
 
 
 def share_of(items: Sequence[T], share: str | None) -> list[T]:

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hpctools.campaign import DONE, ERROR_FILE, FAILED, Campaign, Task, make_folder
+from hpctools.campaign import DONE, ERROR_FILE, FAILED, Campaign, Task
 from hpctools.config import ConfigError
+from hpctools.folders import make_folder
 from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
 from hpctools.world import World
 

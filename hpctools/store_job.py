@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from hpctools.folders import locked_if_possible
 from hpctools.store_layout import SCHEMA, DataSet, Static, StoreError, check_space, differences, digest
 from hpctools.store_segment import Segment, describe
 from hpctools.whole import whole
@@ -52,7 +53,7 @@ class JobFolder:
         self._identity = identity
         self._digest = digest(identity)
         self._locking = locking
-        self._lock: Any = None
+        self._lock = ExitStack()
 
     def segment(self, name: str) -> Segment:
         """The segment of this name in the folder."""
@@ -75,7 +76,10 @@ class JobFolder:
         self._check_folder()
         check_space(self.output, 1 << 20)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
+        if holder := self._lock.enter_context(locked_if_possible(self.path)):
+            self.unlock()
+            raise StoreError(f"{self.path}: another run is writing here ({holder}). Wait for its end, or choose "
+                             "another output")
         if not (self.path / "job.json").exists():
             with whole(self.path / "job.json", sync=True) as part:
                 part.write_text(json.dumps(self._identity, indent=1) + "\n", encoding="utf-8")
@@ -131,9 +135,7 @@ class JobFolder:
 
     def unlock(self) -> None:
         """Let another run have the folder."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.close()
 
     @property
     def _n_chunks(self) -> int:
@@ -184,24 +186,6 @@ class JobFolder:
             raise StoreError(f"{self.path}: is in progress with other settings; it is left as it is. Run "
                              "with the same settings, choose another output, or move the folder away to "
                              f"start again. Differences: {'; '.join(lines)}")
-
-    def _take_lock(self) -> None:
-        lock = open(self.path / "lock", "a+", encoding="utf-8")  # held until `unlock`
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip()
-            lock.close()
-            raise StoreError(f"{self.path}: another run is writing here ({holder}). Wait for its end, or "
-                             "choose another output") from None
-        except OSError:
-            pass  # a file system without locks (some Lustre mounts): the user must not start a job twice
-        lock.truncate(0)
-        job = os.environ.get("SLURM_JOB_ID", "none")
-        lock.write(f"host {os.uname().nodename}, process {os.getpid()}, Slurm job {job}")
-        lock.flush()
-        self._lock = lock
 
     def _sound(self, segment: Segment, notes: list[str]) -> Segment:
         """The segment, or where a kill damaged it a new one with what its journal can save."""

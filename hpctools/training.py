@@ -25,8 +25,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hpctools import weights
-from hpctools.campaign import CampaignError, locked
+from hpctools.folders import locked_by_all
 from hpctools.progress import Progress
 from hpctools.provenance import provenance
 from hpctools.stop import Stop
@@ -93,7 +92,10 @@ def train(
     """
     world = TorchWorld() if world is None else world
     loop = _Loop(model, data, loss, settings, Path(out), validation, identity or {}, world)
-    with _alone(loop.folder, world):
+    with locked_by_all(loop.folder, world, LOCK) as holder:
+        if holder:
+            raise TrainingError(f"{loop.folder}: another training is at work there ({holder}); wait for its end, or "
+                                "choose another output folder")
         loop.resume()
         with Progress(
             settings.epochs * data.number, "samples", label, initial=loop.state.samples, enabled=world.rank == 0
@@ -109,21 +111,6 @@ def train(
                 loop.checkpoint()
         loop.finish(sys.argv if arguments is None else arguments, worked)
         return Result(True, loop.model, loop.state.rows, loop.folder)
-
-
-@contextmanager
-def _alone(folder: Path, world: TorchWorld) -> Iterator[None]:
-    """Keep other trainings out of a folder, where its file system has locks. Collective."""
-    with ExitStack() as stack:
-        holder = ""
-        if world.rank == 0:
-            # else the user must not start a training twice
-            with suppress(CampaignError):
-                holder = stack.enter_context(locked(folder, LOCK))
-        if holder := world.bcast(holder):
-            raise TrainingError(f"{folder}: another training is at work there ({holder}); wait for its end, or choose "
-                                "another output folder")
-        yield
 
 
 class _Loop:

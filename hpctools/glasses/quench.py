@@ -138,7 +138,7 @@ class Run:
     """The simulation in its folder; `advance` does a sample_time of work, or a few seconds of it where that takes long;
     the caller decides when to stop.
 
-    The folder must be locked by the caller (`campaign.locked`). Raises QuenchError where it belongs to other settings
+    The folder must be locked by the caller (`folders.locked`). Raises QuenchError where it belongs to other settings
     or LAMMPS fails.
     """
 

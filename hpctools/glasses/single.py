@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from pathlib import Path
 
-from hpctools.campaign import locked
+from hpctools.folders import locked_by_all
 from hpctools.progress import Progress, duration
 from hpctools.stop import COMPLETE, STOPPED, Stop
 from hpctools.world import World
@@ -58,8 +57,7 @@ def run(job: QuenchJob, out: str | None, world: World, arguments: list[str], wal
         if talk:
             print(f"{path} is complete already: nothing to do\n{record.summary(found)}")
         return COMPLETE
-    with locked(folder) if talk else nullcontext("") as holder:
-        holder = world.bcast(holder)
+    with locked_by_all(folder, world) as holder:
         if holder:
             raise quench.QuenchError(f"{folder} is in use ({holder}): wait for it, or choose another --out")
         return _make(job, folder, world, arguments, wall_time, margin)

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpctools.campaign import locked
 from hpctools.config import dump_toml
+from hpctools.folders import locked
 from hpctools.glasses import campaign, quench, record, structure, tables, trajectory
 from hpctools.glasses.__main__ import main
 from hpctools.glasses.job import make

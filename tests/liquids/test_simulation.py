@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpctools.campaign import STARTED, Campaign, Stopped, locked
+from hpctools.campaign import STARTED, Campaign, Stopped
+from hpctools.folders import locked
 from hpctools.liquids import checkpoint, finished, simulation
 from hpctools.liquids import run as liquids_run
 from hpctools.liquids.__main__ import main

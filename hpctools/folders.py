@@ -1,0 +1,85 @@
+"""Folders of results: made where they are missing, and held by one process.
+
+A lock is held by the process itself, so it vanishes with it, after a ``kill -9`` too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from hpctools.config import ConfigError
+from hpctools.world import World
+
+
+class NoLocksError(Exception):
+    """A file system without locks."""
+
+    user_error = True
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where it is missing. Raises config.ConfigError where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+
+
+@contextmanager
+def locked(folder: Path, name: str = "lock") -> Iterator[str]:
+    """Hold the lock of a folder, which is made if missing; yields "" or, where another process has it, who that is.
+
+    name : of the file, where a folder has locks for several things.
+
+    Raises NoLocksError on a file system without locks, ConfigError where nothing can be written.
+    """
+    make_folder(folder)
+    try:
+        lock = open(folder / name, "a+", encoding="utf-8")
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            yield lock.read().strip() or "another process"
+            return
+        except OSError as error:
+            raise NoLocksError(f"{folder}: no file locks on this file system ({error.strerror}), so runners cannot "
+                               "share the folder; expected one with flock (for Lustre the mount option flock), for "
+                               "example a home folder") from None
+        job = os.environ.get("SLURM_JOB_ID", "none")
+        lock.truncate(0)
+        lock.write(f"host {os.uname().nodename}, process {os.getpid()}, Slurm job {job}, since "
+                   f"{time.strftime('%Y-%m-%d %H:%M:%S')}")
+        lock.flush()
+        yield ""
+
+
+@contextmanager
+def locked_if_possible(folder: Path, name: str = "lock") -> Iterator[str]:
+    """`locked`, but without a lock on a file system that has none: there the user must not start a thing twice."""
+    with ExitStack() as stack:
+        holder = ""
+        with suppress(NoLocksError):
+            holder = stack.enter_context(locked(folder, name))
+        yield holder
+
+
+@contextmanager
+def locked_by_all(folder: Path, world: World, name: str = "lock") -> Iterator[str]:
+    """`locked_if_possible` for the ranks of a run, of which rank 0 holds the lock. Collective."""
+    with ExitStack() as stack:
+        yield world.bcast(stack.enter_context(locked_if_possible(folder, name)) if world.rank == 0 else "")
+
+
+def _not_writable(folder: Path, error: OSError) -> ConfigError:
+    reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+    return ConfigError(f"{folder}: results cannot be written there ({reason}); expected a folder that can be made or "
+                       "written to")

@@ -1,0 +1,62 @@
+"""Folders held by one process: who has them, and what happens on a file system without locks."""
+
+import errno
+import fcntl
+import os
+
+import pytest
+
+from hpctools.config import ConfigError
+from hpctools.folders import NoLocksError, locked, locked_by_all, locked_if_possible
+from hpctools.world import World
+
+
+class Others(World):
+    """A rank that hears from rank 0 what it says here."""
+
+    def bcast(self, value=None):
+        return "host elsewhere"
+
+
+def test_a_lock_tells_who_holds_it_and_goes_with_its_block(tmp_path):
+    """Locks of other names, and of the same one afterwards, are free."""
+    folder = tmp_path / "new" / "folder"
+    with locked(folder) as first, locked(folder) as second, locked(folder, "other.lock") as other:
+        assert first == other == "" and f"process {os.getpid()}, Slurm job" in second
+    with locked_if_possible(folder) as again:
+        assert again == ""
+
+
+def test_rank_0_holds_the_lock_for_all(tmp_path):
+    with locked_by_all(tmp_path, World()) as mine, locked_by_all(tmp_path, World()) as its:
+        assert mine == "" and "process" in its
+    with locked_by_all(tmp_path / "none", Others(rank=1, size=2)) as heard:
+        assert heard == "host elsewhere" and not (tmp_path / "none").exists()
+
+
+def test_without_locks(tmp_path, monkeypatch):
+    """Those who share a folder need locks; a run of its own goes on without."""
+    def refuse(file, operation):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(NoLocksError, match=r"no file locks on this file system .* expected one with flock"):
+        with locked(tmp_path):
+            pass
+    with locked_if_possible(tmp_path) as holder:
+        assert holder == ""
+    with locked_by_all(tmp_path, World()) as holder:
+        assert holder == ""
+
+
+def test_an_error_inside_is_not_swallowed(tmp_path):
+    for enter in (locked_if_possible, lambda folder: locked_by_all(folder, World())):
+        with pytest.raises(NoLocksError, match="mine"), enter(tmp_path):
+            raise NoLocksError("mine")
+
+
+def test_a_file_in_the_place_of_a_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"results cannot be written there \(it is a file\)"):
+        with locked(tmp_path / "file"):
+            pass
