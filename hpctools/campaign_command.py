@@ -12,7 +12,7 @@ from pathlib import Path
 from hpctools.campaign import DONE, ERROR_FILE, FAILED, Campaign, Task
 from hpctools.config import ConfigError
 from hpctools.folders import make_folder
-from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
+from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop, check_limits
 from hpctools.world import World
 
 _WORKER = "HPCTOOLS_CAMPAIGN_WORKER"  # set in processes that another one has started
@@ -34,6 +34,7 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
 
     Raises config.ConfigError for workers under MPI, CampaignError where the folder holds products of other settings.
     """
+    check_limits(wall_time, margin)
     if workers < 1:
         raise ConfigError(f"--workers {workers}; expected 1 or more")
     if workers > 1 and world.size > 1:

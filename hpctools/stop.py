@@ -39,6 +39,14 @@ class WallTimeError(ValueError):
     exit_code = USAGE
 
 
+def check_limits(wall_time: float | None, margin: float = 0.0) -> None:
+    """Raises WallTimeError for minutes of wall time, or seconds of margin, that are negative or no number."""
+    if not 0 <= margin < math.inf:
+        raise WallTimeError(f"margin {margin:g}; expected seconds, 0 or more")
+    if wall_time is not None and not 0 <= wall_time < math.inf:
+        raise WallTimeError(f"wall time {wall_time:g}; expected minutes, 0 or more")
+
+
 class Stop:
     """Has somebody, or the clock, asked this run to stop?
 
@@ -60,12 +68,9 @@ class Stop:
     """
 
     def __init__(self, wall_time: float | None = None, margin: float = 60.0, ask_slurm: bool = True) -> None:
+        check_limits(wall_time, margin)
         ends = []
-        if not 0 <= margin < math.inf:
-            raise WallTimeError(f"margin {margin:g}; expected seconds, 0 or more")
         if wall_time is not None:
-            if not 0 <= wall_time < math.inf:
-                raise WallTimeError(f"wall time {wall_time:g}; expected minutes, 0 or more")
             ends.append(time.time() + 60.0 * wall_time)
             margin = min(margin, 30.0 * wall_time)  # half of it, else nothing would ever be done in a short one
         if ask_slurm and (slurm_end := slurm_end_time()) is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hpctools.folders import locked_by_all
 from hpctools.progress import Progress, duration
-from hpctools.stop import COMPLETE, STOPPED, Stop
+from hpctools.stop import COMPLETE, STOPPED, Stop, check_limits
 from hpctools.world import World
 
 from . import identity, quench, record
@@ -41,6 +41,7 @@ def plan_text(job: QuenchJob, plan: Plan, folder: Path, ranks: int) -> str:
 def run(job: QuenchJob, out: str | None, world: World, arguments: list[str], wall_time: float | None, margin: float,
         dry_run: bool) -> int:
     """Make the glass on all ranks; returns the exit code."""
+    check_limits(wall_time, margin)
     plan = quench.plan(job)
     folder = Path(out) if out else Path("results") / f"{parse(job.composition)}_s{job.seed}"
     talk = world.rank == 0

@@ -100,6 +100,7 @@ def run_command(arguments: list[str]) -> int:
     config.add_arguments(parser, State)
     given = parser.parse_args(arguments)
     state = config.from_arguments(State, given, given.config)
+    stop.check_limits(given.wall_time)
     from hpctools.campaign import Campaign
 
     from . import engines

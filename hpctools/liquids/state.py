@@ -15,6 +15,9 @@ from .engines import Start
 from .frames import Schedule
 from .mixture import Mixture, MixtureError, mixture, printed_mct_temperature
 
+MOST_STEPS = 1e12
+"""Of a production: no machine will make them, so that the settings cannot be meant."""
+
 
 class StateError(ValueError):
     """A setting of a run that makes no sense."""
@@ -75,6 +78,9 @@ class State:
             raise StateError(f"glass at T = {self.temperature:g}: nothing to quench from a melt at {self.melt:g}; "
                              "give a higher --melt-temperature or take --protocol liquid")
         self.mixture.counts(self.density, self.length)
+        if (steps := self.least_production / self.step) > MOST_STEPS:
+            raise StateError(f"a production of {steps:.2g} steps at T = {self.temperature:g}; expected at most "
+                             f"{MOST_STEPS:.0e}: give another temperature, --production-time or --dt")
 
     @property
     def mixture(self) -> Mixture:

@@ -558,8 +558,9 @@ def test_folders_and_files_that_cannot_be(tmp_path, short, capsys):
     for asked in (["quench", "--dry-run"], ["campaign", str(design), "--dry-run"]):
         assert main([*asked, "--out", str(tmp_path / "my glass")]) == ERROR
         assert "white space" in capsys.readouterr().err
-    assert main(["quench", "--atoms", "60", "--wall-time", "-5", "--out", str(tmp_path / "new")]) == USAGE
-    assert "wall time -5; expected minutes, 0 or more" in capsys.readouterr().err
+    for more in ([], ["--dry-run"]):
+        assert main(["quench", "--atoms", "60", "--wall-time", "-5", "--out", str(tmp_path / "new"), *more]) == USAGE
+        assert "wall time -5; expected minutes, 0 or more" in capsys.readouterr().err
 
 
 def test_a_state_that_is_cut_off(tmp_path, short, capsys):

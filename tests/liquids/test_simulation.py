@@ -302,8 +302,10 @@ def test_a_campaign_prints_a_line_now_and_then(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("words", [
-    ["run", "--wall-time", "-1"], ["run", "--wall-time", "nan"], ["run", "--checkpoint-seconds", "nan"],
-    ["run", "--checkpoint-seconds", "-1"], ["campaign", "--wall-time", "nan"], ["campaign", "--share", "¹/2"],
+    ["run", "--wall-time", "-1"], ["run", "--wall-time", "nan"], ["run", "--wall-time", "nan", "--dry-run"],
+    ["run", "--checkpoint-seconds", "nan"],
+    ["run", "--checkpoint-seconds", "-1"], ["campaign", "--wall-time", "nan"],
+    ["campaign", "--wall-time", "nan", "--dry-run"], ["campaign", "--share", "¹/2"],
     ["run", "--out", "/proc/liquids"], ["campaign", "--out", "/proc/liquids"], ["run", "--density", "0.001"],
     ["status", "--out", "nowhere"], ["status", "--out", "file"], ["campaign", "--out", "file/below"],
 ])  # fmt: skip
@@ -319,6 +321,7 @@ def test_wrong_options(words, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(("change", "message"), [
     ({"temperature": -1.0}, "temperature -1"),
     ({"density": float("nan")}, "density nan"),
+    ({"temperature": 1e-99}, r"a production of .* steps at T = 1e-99; expected at most 1e\+12"),
     ({"blocks": 2}, "at least 4"),
     ({"frames_per_decade": 0}, "frames per decade 0; expected 1 or more"),
     ({"frames_per_decade": -3}, "frames per decade -3"),
