@@ -24,7 +24,7 @@ import numpy as np
 from numba import njit
 
 from hpctools.glasses import quench, tables
-from hpctools.glasses.forces import External, reach
+from hpctools.glasses.forces import External
 from hpctools.glasses.job import make
 
 STEPS = 100  # of a turn
@@ -119,7 +119,7 @@ def main() -> None:
         for _ in range(200):
             held.forces(positions, box, result)
         alone = (time.process_time() - begin) / 200
-        pairs = pairs_within(positions, float(box[0]), reach(melt.plan.field))
+        pairs = pairs_within(positions, float(box[0]), melt.plan.field.reach)
     again = np.random.default_rng(0).integers(0, given.rounds, (2000, given.rounds))
     print(f"{given.composition}, {given.field}, {atoms} atoms, {given.rounds} rounds of {STEPS} steps")
     print("| forces | atom-steps/s (median) | time beside compiled |\n|---|---|---|")
