@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -63,6 +64,28 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
         if first:
             print(_ending(campaign, unit, code, stop), flush=True)
     return code
+
+
+def write_design(program: str, description: str, text: str, arguments: list[str]) -> int:
+    """A command that writes the design of a shipped data set as a file, to be edited; returns the exit code.
+
+    Raises config.ConfigError where the file cannot be written or is there already.
+    """
+    parser = argparse.ArgumentParser(f"{program} design", formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     description="Write the design of the shipped data set; edit it for your own.\n\n"
+                                                 + description)
+    parser.add_argument("file", type=Path, help="TOML file to write")
+    path = parser.parse_args(arguments).file
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{path} exists already; expected a new file: remove it or choose another name") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}; expected a new file in a folder that is there"
+                          ) from None
+    print(path)
+    return COMPLETE
 
 
 def is_first(world: World) -> bool:

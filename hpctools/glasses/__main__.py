@@ -122,19 +122,11 @@ def status_command(arguments: list[str]) -> int:
 
 def design_command(arguments: list[str]) -> int:
     """The shipped design as a file."""
+    from hpctools.campaign_command import write_design
+
     from . import design
 
-    parser = argparse.ArgumentParser("python -m hpctools.glasses design", formatter_class=_RAW,
-                                     description="Write the design of the shipped data set; edit it for your own.\n\n"
-                                                 + (design.__doc__ or ""))
-    parser.add_argument("file", help="TOML file to write")
-    given = parser.parse_args(arguments)
-    if Path(given.file).exists():
-        print(f"error: {given.file} exists already: remove it or choose another name", file=sys.stderr)
-        return stop.ERROR
-    Path(given.file).write_text(design.shipped_toml(), encoding="utf-8")
-    print(given.file)
-    return stop.COMPLETE
+    return write_design("python -m hpctools.glasses", design.__doc__ or "", design.shipped_toml(), arguments)
 
 
 def show_command(arguments: list[str]) -> int:

@@ -17,12 +17,14 @@ OVERVIEW = """Molecular dynamics of binary mixtures (Kob-Andersen Lennard-Jones 
 
     python -m hpctools.liquids run --potential LJ --density 1.2 --temperature 0.8 --out results/liquids
     python -m hpctools.liquids campaign --out results/library --workers 2
-    mpiexec -n 64 python -m hpctools.liquids campaign design.toml --out library
+    python -m hpctools.liquids design liquids.toml
+    mpiexec -n 64 python -m hpctools.liquids campaign liquids.toml --out library
     python -m hpctools.liquids predict --structure S.csv --temperature 0.8 --density 1.2
     python -m hpctools.liquids status --out results/library
 
 commands:
     run         one state: equilibrate, produce, analyse; a record NAME.h5 in the folder --out
+    design      the design of the shipped library as a file, to be edited
     campaign    all states of a design, one a rank or process at a time; can be stopped and goes on
     status      what of a campaign is done, running, waiting, and how many core-hours remain
     observe     measure a trajectory that was kept, on any number of ranks
@@ -58,7 +60,7 @@ A finished state is never run again. The design is a TOML file such as this:
     seeds = [1, 2]                            # default [1]
     protocol = "liquid"                       # or "glass"; default "liquid"
 
-hpctools/data/liquids/design.toml is that of the shipped library; --dry-run lists the states of a design.
+`design FILE` writes that of the shipped library; --dry-run lists the states of a design.
 """
 
 STATUS = """State of a campaign: how many states are done, and a line for each other one.
@@ -147,6 +149,16 @@ def campaign_command(arguments: list[str]) -> int:
                         checkpoint_seconds=given.checkpoint_seconds, dry_run=given.dry_run)
 
 
+def design_command(arguments: list[str]) -> int:
+    """The shipped design as a file."""
+    from hpctools.campaign_command import write_design
+
+    from . import design
+
+    text = design.SHIPPED.read_text(encoding="utf-8")
+    return write_design("python -m hpctools.liquids", design.__doc__ or "", text, arguments)
+
+
 def status_command(arguments: list[str]) -> int:
     """What is done and what is left."""
     parser = _parser("status", STATUS)
@@ -191,8 +203,8 @@ def observe_command(arguments: list[str]) -> int:
     return stop.COMPLETE
 
 
-COMMANDS = {"run": run_command, "campaign": campaign_command, "status": status_command, "observe": observe_command,
-            **network_commands.COMMANDS, "memory": memory_command}
+COMMANDS = {"run": run_command, "design": design_command, "campaign": campaign_command, "status": status_command,
+            "observe": observe_command, **network_commands.COMMANDS, "memory": memory_command}
 
 
 def main(arguments: list[str] | None = None) -> int:

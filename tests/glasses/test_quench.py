@@ -396,7 +396,7 @@ def test_a_campaign_is_made_once_and_shown(tmp_path, short, capsys):
     (["campaign", "none.toml"], USAGE, "none.toml: cannot be read"),
     (["show", "none.h5"], ERROR, "none.h5 cannot be read"),
     (["melt"], USAGE, "command 'melt' is unknown"),
-    (["design", "here.toml"], ERROR, "here.toml exists already"),
+    (["design", "here.toml"], USAGE, "here.toml exists already"),
 ])
 def test_bad_input_gets_one_line(tmp_path, monkeypatch, capsys, words, code, message):
     monkeypatch.chdir(tmp_path)

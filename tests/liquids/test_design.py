@@ -5,11 +5,11 @@ import textwrap
 import pytest
 
 from hpctools.config import ConfigError
-from hpctools.liquids.__main__ import CAMPAIGN
+from hpctools.liquids.__main__ import CAMPAIGN, main
 from hpctools.liquids.design import KEYS, SHIPPED, cost, read_design
 from hpctools.liquids.mixture import MixtureError, mct_temperature, printed_mct_temperature
 from hpctools.liquids.state import State, StateError
-from hpctools.stop import USAGE
+from hpctools.stop import COMPLETE, USAGE
 
 TABLE = """
 [settings]
@@ -122,3 +122,10 @@ def test_the_help_teaches_a_design(read):
 def test_missing_file(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         read_design(tmp_path / "none.toml")
+
+
+def test_the_shipped_design_as_a_file(tmp_path, capsys):
+    """`design` writes what `campaign` takes without a design."""
+    path = tmp_path / "liquids.toml"
+    assert main(["design", str(path)]) == COMPLETE and capsys.readouterr().out == f"{path}\n"
+    assert read_design(path) == read_design(SHIPPED)

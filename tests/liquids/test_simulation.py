@@ -307,6 +307,7 @@ def test_a_campaign_prints_a_line_now_and_then(tmp_path, capsys, monkeypatch):
     ["run", "--checkpoint-seconds", "-1"], ["campaign", "--wall-time", "nan"],
     ["campaign", "--wall-time", "nan", "--dry-run"], ["campaign", "--share", "¹/2"],
     ["run", "--out", "/proc/liquids"], ["campaign", "--out", "/proc/liquids"], ["run", "--density", "0.001"],
+    ["design", "none/a.toml"], ["design", "file"],
     ["status", "--out", "nowhere"], ["status", "--out", "file"], ["campaign", "--out", "file/below"],
 ])  # fmt: skip
 def test_wrong_options(words, tmp_path, capsys, monkeypatch):
