@@ -43,6 +43,12 @@ def load(folder: str, transfers: Sequence[str] = ()) -> dict[str, dict[str, Repe
         print(f"{len(lacking)} trials are missing, such as {lacking[0]}: what follows is of the states that all models "
               f"were tested on. python -m hpctools.liquids trials --out {folder} goes on with the others\n")
         found = {transfer: common(models) for transfer, models in found.items()}
+        for transfer in [name for name, models in found.items() if not any(models.values())]:
+            del found[transfer]
+            print(f"{transfer}: no state was tried by all models yet; left out\n")
+        if not found:
+            raise AnalysisError(f"{folder}: no state was tried by all models yet; let the trials finish, or give fewer "
+                                "--models to them")
     if transfers and not any(name in found for name in transfers):
         raise AnalysisError(f"{folder}: trials of {', '.join(found)}, none of {', '.join(transfers)}; make them with "
                             f"python -m hpctools.liquids trials --out {folder}")

@@ -219,6 +219,8 @@ def goals(found: Found, lacking: bool = False) -> list[Goal]:
 def draw_missed(found: Found, judged: list[Goal], folder: Path) -> None:
     """A figure of each goal that is missed, or missed so far, and a table of what limits it."""
     rows = []
+    for old in folder.glob("missed_*.png"):  # of goals that are met by now
+        old.unlink()
     for goal in judged:
         if "missed" in goal.verdict and goal.range is not None:
             here = [one for part in goal.range.of(found[goal.transfer][goal.model]).values() for one in part]

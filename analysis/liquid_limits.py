@@ -39,17 +39,18 @@ def corrected(one: Prediction) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shares(found: Sequence[Prediction]) -> tuple[float, tuple[float, float, float], int]:
-    """Root mean square error of F, its shares by `PARTS`, and on how many records they rest."""
-    squares = []
+    """Root mean square error of F, its shares by `PARTS`, and on how many records they rest, in whatever repeats."""
+    squares, runs = [], set()
     for one in found:
         scaled, shifted = corrected(one)
         if np.isfinite(shifted).all():
             squares.append([np.mean((F - one.truth) ** 2) for F in (one.F, scaled, shifted)])
+            runs.add((one.potential, one.density, one.temperature, one.truth.tobytes()))
     if not squares:
         return float("nan"), (float("nan"),) * 3, 0
     total, after, left = np.mean(squares, axis=0)
     parts = np.array([total - after, after - left, left]) / max(total, 1e-300)
-    return float(np.sqrt(total)), (float(parts[0]), float(parts[1]), float(parts[2])), len(squares)
+    return float(np.sqrt(total)), (float(parts[0]), float(parts[1]), float(parts[2])), len(runs)
 
 
 def floor(found: Sequence[Prediction]) -> float:

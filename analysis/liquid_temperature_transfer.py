@@ -4,7 +4,7 @@
     python analysis/liquid_temperature_transfer.py results/liquid_trials --out results/liquid_temperature_transfer.png
     python analysis/liquid_temperature_transfer.py results/liquid_trials --models gp/mct
 
-One row of panels a model, one curve a T_0, with a rhombus at the coldest bin trained on. Full lines: warm states left
+One row of panels a model, one curve a T_0, with a rhombus at T_0 on the edge of the panel. Full lines: warm states left
 out of the training; dashed: colder than all of it. R² with the mean of the truth, also of each species on F/F(0), RMSE
 of both; errors of log₁₀ τ_α, which are the least they can be where a prediction does not relax. Open squares: glasses.
 The controls always have rows. Inset: the coldest liquid by the lowest T_0. Error bars: standard errors over splits and

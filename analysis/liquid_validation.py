@@ -47,6 +47,7 @@ import numpy as np
 from figures import AnalysisError, make_folder, markdown, run
 
 from hpctools.liquids.averages import standard_error
+from hpctools.liquids.library import check_once, judge
 from hpctools.liquids.record import Record
 
 GAMDPY, TRIAL = "gamdpy 0.8.3", "trial run"
@@ -382,11 +383,17 @@ def main() -> None:
     if len(records) < len(everything):
         print(f"{len(everything) - len(records)} of {len(everything)} records are left out: they were made by "
               "`observe` and do not tell their state", file=sys.stderr)
-    compared, conserved = compare(records), conservation(records)
+    check_once(records)
+    sound = [record for record, verdict in zip(records, map(judge, records))
+             if verdict.usable and (_is_glass(record) or not verdict.glass)]
+    if len(sound) < len(records):
+        names = ", ".join(record.path.stem for record in records if record not in sound)
+        print(f"{len(records) - len(sound)} records are no liquids in equilibrium and compared with nothing: {names}\n")
+    compared, conserved = compare(sound), conservation(records)
     if all(row.passes is None for row in compared):
         raise AnalysisError(f"{len(records)} records, but none of a state with a reference (liquids by LAMMPS, "
                             "ρ = 1.2, N = 1200)")
-    rows = compared + variants(records)
+    rows = compared + variants(sound)
     print(text(rows + [row for row in conserved if given.all or not row.passes]))
     print(f"\n{summary(rows)}; energy drift and mean temperature pass in "
           f"{sum(bool(row.passes) for row in conserved)} of {len(conserved)} rows of {len(records)} records")

@@ -14,7 +14,7 @@ from hpctools.campaign import DONE, ERROR_FILE, FAILED, Campaign, Task
 from hpctools.config import ConfigError
 from hpctools.folders import make_folder
 from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop, check_limits
-from hpctools.world import World
+from hpctools.world import PLACE, World
 
 _WORKER = "HPCTOOLS_CAMPAIGN_WORKER"  # set in processes that another one has started
 _LAUNCHERS = ("PMI", "OMPI_", "HYDRA_")  # a started process must not take itself for its parent's MPI rank
@@ -55,6 +55,8 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
         print(f"finished {task.name}: {counts[DONE]:.0f} of {len(campaign.tasks)} {unit}, about "
               f"{counts['remaining core-hours']:.1f} core-hours remain", flush=True)
 
+    if _WORKER not in os.environ:
+        os.environ[PLACE] = str(world.local_rank)
     with Stop(wall_time, margin) as stop:
         children = _start_workers(workers - 1) if _WORKER not in os.environ else []
         code = campaign.run(world, stop, keep_work=keep_work, retry=retry and _WORKER not in os.environ, finished=tell)
@@ -95,7 +97,8 @@ def is_first(world: World) -> bool:
 
 def _start_workers(number: int) -> list[subprocess.Popen[bytes]]:
     environ = {key: value for key, value in os.environ.items() if not key.startswith(_LAUNCHERS)} | {_WORKER: "1"}
-    return [subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environ) for _ in range(number)]
+    return [subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environ | {PLACE: str(place)})
+            for place in range(1, number + 1)]
 
 
 def _wait(children: list[subprocess.Popen[bytes]], stop: Stop) -> list[int]:

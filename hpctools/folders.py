@@ -15,6 +15,8 @@ from pathlib import Path
 from hpctools.config import ConfigError
 from hpctools.world import World
 
+_TURN_SECONDS = 0.1  # between two looks at a lock that another has for a moment
+
 
 class NoLocksError(Exception):
     """A file system without locks."""
@@ -70,6 +72,17 @@ def locked_if_possible(folder: Path, name: str = "lock") -> Iterator[str]:
         with suppress(NoLocksError):
             holder = stack.enter_context(locked(folder, name))
         yield holder
+
+
+@contextmanager
+def locked_in_turn(folder: Path, name: str) -> Iterator[None]:
+    """Hold a lock for a moment, after whoever has it now; without a lock on a file system that has none."""
+    while True:
+        with locked_if_possible(folder, name) as holder:
+            if not holder:
+                yield
+                return
+        time.sleep(_TURN_SECONDS)
 
 
 @contextmanager

@@ -116,6 +116,16 @@ class World:
         return True
 
 
+PLACE = "HPCTOOLS_LOCAL_RANK"
+"""Set for code without a World, such as engines of molecular dynamics, and for processes that a command starts."""
+
+
+def place_on_node() -> int:
+    """This process among those of the run on its node: 0, 1, …"""
+    found = os.environ.get(PLACE, "")
+    return int(found) if found.isdigit() else 0
+
+
 def device_index(local_rank: int, n_visible: int) -> int:
     """GPU of a rank: its node-local rank modulo the number of visible devices.
 

@@ -21,11 +21,11 @@ from hpctools.campaign import (
     CampaignError,
     Stopped,
     Task,
-    locked,
     share_of,
 )
 from hpctools.campaign_command import carry_out
 from hpctools.config import ConfigError
+from hpctools.folders import locked
 from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
 from hpctools.world import World
 
@@ -266,20 +266,15 @@ def test_products_are_looked_at(tmp_path, stop):
     assert carry_out(campaign, World()) == COMPLETE
 
 
-def test_a_lock_names_its_holder(tmp_path):
-    with locked(tmp_path) as first, locked(tmp_path) as second:
-        assert first == "" and f"process {os.getpid()}" in second
-
-
 COMMAND = """
 import os, sys, time
 from pathlib import Path
 from hpctools.campaign import Campaign, Stopped, Task
 from hpctools.campaign_command import carry_out
-from hpctools.world import World
+from hpctools.world import World, place_on_node
 
 def run(folder, product, stop):
-    (folder / "begun").write_text(str(os.getpid()))
+    (folder / "begun").write_text(f"{os.getpid()} {place_on_node()}")
     while Path("wait").exists():
         time.sleep(0.02)
         if stop.requested:
@@ -304,7 +299,9 @@ def test_workers_share_a_campaign_stop_together_and_go_on(tmp_path):
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def begun() -> set[str]:
-        return {path.read_text() for path in tmp_path.glob("out/runs/*/begun")} - {""}
+        found = [path.read_text().split() for path in tmp_path.glob("out/runs/*/begun")]
+        assert {words[1] for words in found if len(words) == 2} <= {"0", "1"}
+        return {words[0] for words in found if len(words) == 2}
 
     def both_at_work(process: subprocess.Popen[str]) -> None:
         deadline = time.monotonic() + 60
@@ -314,6 +311,8 @@ def test_workers_share_a_campaign_stop_together_and_go_on(tmp_path):
 
     process = start()
     both_at_work(process)
+    places = {path.read_text().split()[1] for path in tmp_path.glob("out/runs/*/begun")}
+    assert places == {"0", "1"}  # a device each
     process.terminate()
     text, _ = process.communicate(timeout=60)
     assert process.returncode == STOPPED and "stopped (signal SIGTERM) with 8 states left" in text, text

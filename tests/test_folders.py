@@ -3,11 +3,13 @@
 import errno
 import fcntl
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hpctools.config import ConfigError
-from hpctools.folders import NoLocksError, locked, locked_by_all, locked_if_possible
+from hpctools.folders import NoLocksError, locked, locked_by_all, locked_if_possible, locked_in_turn
 from hpctools.world import World
 
 
@@ -60,3 +62,21 @@ def test_a_file_in_the_place_of_a_folder(tmp_path):
     with pytest.raises(ConfigError, match=r"results cannot be written there \(it is a file\)"):
         with locked(tmp_path / "file"):
             pass
+
+
+def test_a_lock_in_turn_waits_for_the_other(tmp_path):
+    """Two threads change a number by reading and writing it; none of the changes is lost."""
+    number = tmp_path / "number"
+    number.write_text("0")
+
+    def add():
+        for _ in range(5):
+            with locked_in_turn(tmp_path, "number.lock"):
+                value = int(number.read_text())
+                time.sleep(0.01)
+                number.write_text(str(value + 1))
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(add) for _ in range(2)]:
+            done.result(timeout=60)
+    assert number.read_text() == "10"

@@ -108,11 +108,11 @@ def run_command(arguments: list[str]) -> int:
     from . import engines
     from .run import plan_text, task
 
-    if given.dry_run:
-        print(plan_text(state))
-        return stop.COMPLETE
     job = task(state, checkpoint_seconds=given.checkpoint_seconds)
     campaign = Campaign(Path(given.out), [job])
+    if given.dry_run:
+        print(plan_text(state, campaign.product(job)))
+        return stop.COMPLETE
     campaign.check_products(world.World())
     if campaign.product(job).exists():
         print(f"{campaign.product(job)} is complete already: nothing to do")

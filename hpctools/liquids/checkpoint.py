@@ -57,6 +57,7 @@ class Progress:
 
     Attributes
     ----------
+    engine : name of the engine that runs it; "": not known.
     stage, steps : what is going on, and for how many steps.
     restart : name of the engine's restart file that belongs to it.
     clock : state of the relaxation clock, of equilibration or production.
@@ -80,6 +81,7 @@ class Progress:
     wall_seconds : time spent so far.
     """
 
+    engine: str = ""
     stage: str = MELT
     steps: int = 0
     restart: str = ""

@@ -94,6 +94,8 @@ def _expand(table: dict[str, Any], settings: dict[str, Any], source: str) -> lis
              table.get("seeds", [State.seed])]
     if not all(isinstance(entry, list) for entry in lists):
         raise config.ConfigError(f"{source}: potentials, densities, {key} and seeds must be lists")
+    if wrong := [name for name in lists[0] if not isinstance(name, str)]:
+        raise config.ConfigError(f"{source}: found {wrong[0]!r} among potentials, expected their names")
     for value in (*lists[1], *lists[2], table.get("max_temperature", 1.0)):
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise config.ConfigError(f"{source}: found {value!r} among densities and temperatures, expected numbers")
@@ -115,7 +117,8 @@ def _expand(table: dict[str, Any], settings: dict[str, Any], source: str) -> lis
 def cost(state: State) -> float:
     """Estimated seconds of a state on one core: a guide for the order and the length of a campaign."""
     # near T_mct relaxation times of all these states fall on one curve of T/T_mct
-    relative = 2 * state.temperature / state.melt  # the melt is at 2 T_mct, or at T where that is warmer
+    usual = dataclasses.replace(state, melt_temperature=0.0, protocol="liquid").melt
+    relative = 2 * state.temperature / usual  # 2 T_mct, or T where that is warmer
     tau = math.exp(np.interp(relative, _RELATIVE_T, np.log(_TAU)))
     if state.protocol == "glass":
         time = state.least_production + (state.quench_time + state.waiting_time) / math.sqrt(state.temperature)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from hpctools.store import StoreError
 from hpctools.store_reader import open_reader
 
+from . import engines
 from .design import OBSERVING
 from .library import judge
 from .record import KIND, Record
@@ -59,8 +61,8 @@ def differences(state: State, found: Mapping[str, Any]) -> list[str]:
         compare(name, type(wanted)(found[name]), wanted)
     compare("particles", sum(map(int, found["particles"])), sum(state.mixture.counts(state.density, state.length)))
     compare("dt", float(found["time_step"]) * 2 ** int(found.get("time_step_halvings", 0)), state.step)
-    if state.engine:
-        compare("engine", str(found["engine"]).split()[0], state.engine)
+    if asked := state.engine or os.environ.get(engines.ENVIRONMENT, ""):
+        compare("engine", str(found["engine"]).split()[0], asked)
     if "state_toml" in found:
         known = [field.name for field in dataclasses.fields(State)]
         settings = {name: value for name, value in tomllib.loads(found["state_toml"]).items() if name in known}

@@ -193,18 +193,12 @@ class Library:
         if not paths:
             raise LibraryError(f"no records (*.h5) in {', '.join(map(str, places))}; make some with "
                                "python -m hpctools.liquids campaign")
-        records, runs = [Record.load(path) for path in paths], dict[tuple[object, ...], Path]()
+        records = [Record.load(path) for path in paths]
         for record in records:
-            found = record.attributes
-            if "potential" not in found:
+            if "potential" not in record.attributes:
                 raise LibraryError(f"{record.path}: was made of a trajectory by `observe` and does not tell its state; "
                                    "expected records of runs. Move it to another folder")
-            run = (*(found[name] for name in ("potential", "density", "temperature", "seed", "protocol")),
-                   sum(found["particles"]), str(found["engine"]).split()[0])
-            if run in runs:
-                raise LibraryError(f"{runs[run]} and {record.path} are the same state with the same seed; expected "
-                                   "each run once: an independent one has another seed")
-            runs[run] = record.path
+        check_once(records)
         return cls.of(records)
 
     @classmethod
@@ -222,6 +216,19 @@ class Library:
     def usable(self) -> list[Entry]:
         """Liquids in equilibrium and glasses, without crystals and what failed."""
         return [entry for entry in self.entries if entry.verdict.usable]
+
+
+def check_once(records: Iterable[Record]) -> None:
+    """Raise LibraryError where a run (state, size, engine and seed) is there more than once: it would count twice."""
+    runs: dict[tuple[object, ...], Path] = {}
+    for record in records:
+        found = record.attributes
+        run = (*(found[name] for name in ("potential", "density", "temperature", "seed", "protocol")),
+               sum(found["particles"]), str(found["engine"]).split()[0])
+        if run in runs:
+            raise LibraryError(f"{runs[run]} and {record.path} are the same state with the same seed; expected "
+                               "each run once: an independent one has another seed")
+        runs[run] = record.path
 
 
 def _smooth_peaks(records: list[Record], verdicts: list[Verdict]) -> list[float]:

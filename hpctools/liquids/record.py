@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import numpy as np
 
+from hpctools.folders import locked_if_possible
 from hpctools.store import DataSet, Static, StoreError, Writer
+from hpctools.store_job import parts_folder
 from hpctools.store_reader import open_reader
 from hpctools.world import World
 
@@ -266,6 +269,11 @@ def write_record(path: str | Path, arrays: Mapping[str, np.ndarray], attributes:
         else:
             static.append(Static(name, array, how.unit, how.description))
     content = _content(stored)
+    parts = parts_folder(Path(path))
+    if parts.exists():  # of a run that was killed here: there is nothing worth to go on with
+        with locked_if_possible(parts) as holder:
+            if not holder:
+                shutil.rmtree(parts)
     with Writer(path, data_sets, World(), attributes={**_plain(attributes), "content_sha256": content}, static=static,
                 fingerprint={"content": content}, layout="files") as writer:
         if len(writer.remaining):

@@ -65,8 +65,8 @@ def task(state: State, *, show: bool | float = True, checkpoint_seconds: float =
                 remark=finished.remark)
 
 
-def plan_text(state: State) -> str:
-    """What a run of this state will do, for people."""
+def plan_text(state: State, product: Path) -> str:
+    """What a run of this state will do, for people. product: its record."""
     a, b = state.mixture.counts(state.density, state.length)
     seconds = cost(state)
     return "\n".join((
@@ -77,6 +77,7 @@ def plan_text(state: State) -> str:
         f"about {len(state.schedule(None).steps()) * (a + b) * 24 / 1e6:,.0f} MB while it runs",
         f"engine     {engines.choose(state.engine).NAME}",
         f"time       about {duration(seconds)} on one core",
+        f"output     {product}",
     ))  # fmt: skip
 
 

@@ -66,6 +66,10 @@ class Simulation:
         self._settings = dump_toml(state)
         folder.mkdir(parents=True, exist_ok=True)
         self.done = checkpoint.load(folder / CHECKPOINT, self._settings) or checkpoint.Progress()
+        if self.done.engine not in ("", self._module.NAME):
+            raise checkpoint.CheckpointError(f"{folder}: begun with {self.done.engine}, now {self._module.NAME}; take "
+                                             f"--engine {self.done.engine}, or remove it to start again")
+        self.done.engine = self._module.NAME
         self.resumed = bool(self.done.restart)
         self._clock = checkpoint.clock_of(self.done, state.wave_number)
         self._species = state.start().species
@@ -294,16 +298,19 @@ class Simulation:
             done.relaxations += self._clock.count
             self._again(self._better_energy()[0])
             return True
+        if done.steps == total:
+            del done.trials[-1:]  # the look at the first part of this production: all of it counts now
         energy, off = self._better_energy()
         allowed = self.state.temperature_tolerance * temperature
         if done.steps == total:  # what the whole of it says of itself
             off = done.temperature.value - temperature
             if done.halvings < most and abs(self._total_energy() - done.first_energy) > allowed:
                 done.halvings += 1
+                done.trials.clear()  # the same energy is another temperature with another time step (`time_step`)
                 self._engine.time_step(self._step)
                 self._again(energy)
                 return True
-        elif not done.lengthened:
+        elif not (done.lengthened or done.halvings):
             allowed /= 2  # else no mean of NVT helps to tell chance from a wrong energy
         if abs(off) <= allowed or done.attempts - done.lengthened - done.halvings >= most:
             return False
@@ -335,8 +342,8 @@ class Simulation:
         now.
 
         Each trial, at mean energy E and mean temperature T', is an estimate E + c (T - T') of the right energy, as the
-        mean of NVT is, unless a production was lengthened since; c is the heat capacity. Their mean, weighted by
-        duration, is better than each.
+        mean of NVT is, unless a production was lengthened or its time step halved since; c is the heat capacity. Their
+        mean, weighted by duration, is better than each.
         """
         state, done = self.state, self.done
         energy = 0.5 * (done.first_energy + self._total_energy())
@@ -344,7 +351,8 @@ class Simulation:
         heat_capacity = min(max(len(self._species) * done.energy.variance / state.temperature**2, 2.0), 5.0)
         done.trials.append((energy + heat_capacity * (state.temperature - done.temperature.value),
                             done.steps * self._step))
-        in_nvt = [] if done.lengthened else [(done.energy.value, done.energy.samples * SAMPLE_STEPS * state.step)]
+        stale = done.lengthened or done.halvings
+        in_nvt = [] if stale else [(done.energy.value, done.energy.samples * SAMPLE_STEPS * state.step)]
         estimates = [*in_nvt, *done.trials]
         best = sum(value * time for value, time in estimates) / sum(time for _, time in estimates)
         return best, (energy - best) / heat_capacity

@@ -101,6 +101,20 @@ def test_missing_trials_are_told_and_not_compared(trials, tmp_path):
     for words in {row["transfer"] for row in rows}:
         assert len({row["states"] for row in rows if row["transfer"] == words}) == 1, words
     assert "| met" not in done.stdout and "| missed" not in done.stdout
+    # where no state was tried by all, there is nothing to compare
+    for pattern in ("states-ridge-*-part1.h5", "states-gp-zeroed-*-part0.h5"):
+        for path in folder.glob(pattern):
+            path.unlink()
+    done = python("analysis/liquid_judgement.py", folder)
+    assert done.returncode == 0 and "states: no state was tried by all models yet; left out" in done.stdout
+    assert "open (no trials with and without S(k))" in done.stdout
+    for path in folder.glob("*.h5"):
+        if not path.name.startswith("states"):
+            path.unlink()
+    done = python("analysis/liquid_judgement.py", folder)
+    assert done.returncode == 2 and "no state was tried by all models yet; let the trials finish" in done.stderr
+    shutil.copytree(trials, folder, dirs_exist_ok=True)
+    gone.unlink()
     # one that is cut off is named, by the script and by the command that makes it
     whole = folder / "states-ridge-full-seed0-part0.h5"
     whole.write_bytes(whole.read_bytes()[:3000])

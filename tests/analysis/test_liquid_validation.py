@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from hpctools.liquids.library import LibraryError, Verdict
 from hpctools.liquids.record import Record
 
 ROOT = Path(__file__).parents[2]
@@ -240,7 +241,7 @@ def test_glasses_are_judged_by_their_drift_alone(records):
     assert [row.passes for row in validation.conservation([drifting])] == [False]
 
 
-def test_command(folder, monkeypatch, capsys):
+def test_command(folder, records, monkeypatch, capsys):
     """Records without a state are left out and told; the exit code says that a row fails where it is asked to."""
     def command(*words):
         monkeypatch.setattr(sys, "argv", ["liquid_validation.py", *map(str, words)])
@@ -254,6 +255,15 @@ def test_command(folder, monkeypatch, capsys):
     glass = shutil.copy(DATA.parent / "library" / "WCA-rho1.2-T0.296-glass-seed1.h5", folder)
     assert "1 of the records are glasses, judged by their drift alone" in command(folder).out
     Path(glass).unlink()
+    twice = shutil.copy(records[0].path, folder / "copy.h5")
+    with pytest.raises(LibraryError, match="are the same state with the same seed"):
+        command(folder)
+    Path(twice).unlink()
+    monkeypatch.setattr(validation, "judge",
+                        lambda record: Verdict(True, False, record.attributes["temperature"] < 1, ()))
+    shutil.copy(records[2].path, folder / "cold.h5")
+    assert "1 records are no liquids in equilibrium and compared with nothing: cold" in command(folder).out
+    (folder / "cold.h5").unlink()
     with pytest.raises(SystemExit) as left:
         command(folder, "--strict")
     assert left.value.code == 1

@@ -72,11 +72,15 @@ def test_cost_grows_on_cooling_and_with_density():
     assert cost(cold) > 5 * cost(warm)
     assert cost(State(density=1.8, temperature=5.1)) > cost(State(density=1.2, temperature=0.9))
     assert cost(State(particles=4000)) > 2 * cost(State())
+    # a hotter melt is no colder liquid
+    assert cost(State(temperature=0.8, melt_temperature=5.0)) == pytest.approx(cost(State(temperature=0.8)))
+    assert cost(State(temperature=0.3, protocol="glass")) < cost(cold)
 
 
 @pytest.mark.parametrize(("text", "error", "message"), [
     ("", ConfigError, "expected [[states]]"),
     ("states = 3", ConfigError, "expected"),
+    ('[[states]]\npotentials = [["LJ"]]\nrelative_temperatures = [1.0]', ConfigError, "expected their names"),
     ("[[states]]\ntemperatures = [1.0]\nrelative_temperatures = [1.0]", ConfigError, "either"),
     ("[[states]]\ndensities = [1.2]", ConfigError, "either"),
     ("[[states]]\ntemperature = [1.0]", ConfigError, "unknown key 'temperature'"),

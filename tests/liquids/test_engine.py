@@ -65,6 +65,25 @@ def test_a_rank_simulates_alone_in_hoomd(built_with_mpi):
     assert hoomd_engine.communicator(hoomd) == (MPI.COMM_SELF if built_with_mpi else None)
 
 
+@pytest.mark.parametrize(("visible", "place", "expected"), [(0, "3", "cpu"), (4, "", 0), (4, "3", 3), (2, "3", 1)])
+def test_processes_of_a_node_take_its_gpus_by_turns_in_hoomd(monkeypatch, visible, place, expected):
+    """Faked devices: a real HOOMD-blue with GPUs is not needed for that."""
+    from hpctools.liquids.engines import hoomd_engine
+
+    class GPU:
+        def __init__(self, gpu_id, communicator, notice_level):
+            self.found = gpu_id
+
+        @staticmethod
+        def get_available_devices():
+            return ["device"] * visible
+
+    monkeypatch.setenv("HPCTOOLS_LOCAL_RANK", place)
+    hoomd = SimpleNamespace(version=SimpleNamespace(mpi_enabled=False), device=SimpleNamespace(
+        GPU=GPU, CPU=lambda communicator, notice_level: SimpleNamespace(found="cpu")))
+    assert hoomd_engine.device_of(hoomd).found == expected
+
+
 def test_potential_energy_is_the_closed_form(engine, state):
     positions, _ = engine.configuration()
     assert 0 <= positions.min() and positions.max() < state.length

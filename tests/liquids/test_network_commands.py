@@ -102,6 +102,11 @@ def fails(capsys, code, network, path, *words):
         assert word in text, text
 
 
+def test_weights_are_not_chosen_by_the_states_of_the_band(capsys):
+    assert main(["train", "--keep", "best", "--dry-run"]) == 2
+    assert "keep best would choose the weights by the states that the width" in capsys.readouterr().err
+
+
 def test_wrong_files_get_one_line(network, table, tmp_path, capsys):
     def changed(**columns):
         return write_csv(tmp_path / "S.csv", {name: column for name, column in {**table, **columns}.items()

@@ -163,6 +163,15 @@ def test_no_record_of_something_else(path: Path, tmp_path: Path):
         Record.load(tmp_path / "none.h5")
 
 
+def test_leftovers_of_a_killed_write_are_no_obstacle(path, tmp_path):
+    """A folder of parts with other content, as a kill on a machine with other rounding leaves it."""
+    parts = tmp_path / "again.h5.parts"
+    parts.mkdir()
+    (parts / "job.json").write_text('{"digest": "other"}')
+    assert observe(path, tmp_path / "again.h5", settings=SETTINGS) is not None
+    assert not parts.exists()
+
+
 def damaged(path: Path, change: Callable[[list[gsd.hoomd.Frame]], list[gsd.hoomd.Frame]], out: Path) -> Path:
     """A copy of a trajectory with other frames."""
     with gsd.hoomd.open(str(path), "r") as old:

@@ -10,6 +10,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,6 +150,9 @@ def test_a_production_whose_energy_drifts_is_begun_anew_with_half_the_time_step(
     run, _ = run_in_pieces(state, tmp_path, 100)
     assert run.done.halvings == 1 and run.history()["time_step_halvings"] == 1
     assert abs(run.done.last_energy - run.done.first_energy) < 0.01
+    # trials of the former time step are forgotten, and each production counts once
+    lengths = [time for _, time in run.done.trials]
+    assert lengths == [pytest.approx(run.schedule.total_steps * run.schedule.dt)] * len(lengths) and lengths
     with Trajectory(tmp_path / TRAJECTORY) as trajectory:
         assert trajectory.complete and trajectory.schedule.dt == pytest.approx(state.step / 2)
         assert trajectory.schedule.total_steps * trajectory.schedule.dt >= state.least_production
@@ -251,6 +255,14 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path, stop):
     Simulation(State(**SMALL), tmp_path, stop, show=False).run()
     with pytest.raises(checkpoint.CheckpointError, match=r"temperature = 1\.1"):
         Simulation(State(**{**SMALL, "temperature": 1.1}), tmp_path, stop)
+
+
+def test_a_run_goes_on_with_its_own_engine_alone(tmp_path, stop, monkeypatch):
+    """Restart files of one say nothing to another, and the records tell the engine."""
+    Simulation(State(**SMALL), tmp_path, stop, show=False).run()
+    monkeypatch.setattr(simulation.engines, "choose", lambda name: SimpleNamespace(NAME="hoomd"))
+    with pytest.raises(checkpoint.CheckpointError, match="begun with lammps, now hoomd; take --engine lammps"):
+        Simulation(State(**SMALL), tmp_path, stop)
 
 
 def test_a_damaged_restart_is_noticed(tmp_path, stop):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hpctools.whole import whole
+from hpctools.world import device_index, place_on_node
 
 from ..mixture import Mixture
 from . import EngineError, Start
@@ -46,6 +47,16 @@ def communicator(hoomd: Any) -> Any:
     return hoomd.communicator.Communicator(mpi_comm=MPI.COMM_SELF)
 
 
+def device_of(hoomd: Any) -> Any:
+    """A GPU where there are some, else the CPU. The processes of a run on one node take its devices by turns, as hoomd
+    itself does it in builds with MPI alone."""
+    visible = len(hoomd.device.GPU.get_available_devices())
+    options = {"communicator": communicator(hoomd), "notice_level": 0}
+    if not visible:
+        return hoomd.device.CPU(**options)
+    return hoomd.device.GPU(gpu_id=device_index(place_on_node(), visible), **options)
+
+
 class Engine:
     """See `engines.Engine`. Restart files hold positions and velocities in double precision, unlike GSD."""
 
@@ -59,7 +70,7 @@ class Engine:
         self._hoomd = hoomd
         self._mixture = mixture
         self._dt = dt
-        device = hoomd.device.auto_select(communicator(hoomd), notice_level=0)
+        device = device_of(hoomd)
         self._simulation: Any = hoomd.Simulation(device=device, seed=0)
         made = hoomd.Snapshot(device.communicator)
         made.configuration.box = [box_length] * 3 + [0, 0, 0]

@@ -50,6 +50,9 @@ class TrainJob(CommandSettings):
         if self.model == "nearest" and self.inputs not in ("full", "zeroed"):
             raise TrainingSettingError("model nearest looks at T, ρ and the potential alone; inputs "
                                        f"{self.inputs!r} have no meaning")
+        if self.keep != "last":
+            raise TrainingSettingError(f"keep {self.keep} would choose the weights by the states that the width of the "
+                                       "band comes from; expected last")
         for name in ("layers", "monotone_layers"):
             if wrong := [size for size in getattr(self, name) if size < 1]:
                 raise TrainingSettingError(f"{name} {wrong[0]}; expected at least 1 neuron in each")

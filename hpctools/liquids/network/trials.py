@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from hpctools.campaign import Campaign, Stopped, Task
+from hpctools.folders import locked_in_turn
 from hpctools.stop import Stop
 from hpctools.whole import whole
 from hpctools.world import World
@@ -128,7 +130,8 @@ def campaign(plan: Plan, world: World, prepare: bool = True) -> Campaign:
             cost = 0.06 * plan.steps if model in NETWORKS else 30.0
             tasks.append(Task(trial.name, cost, partial(_run, plan, trial, cache), check=check))
     if world.rank == 0:
-        _mark(plan, samples, [task.name for task in tasks], prepare)
+        with locked_in_turn(out, "trials.lock") if prepare else nullcontext():  # other jobs may add theirs
+            _mark(plan, samples, [task.name for task in tasks], prepare)
     world.barrier()
     return Campaign(out, tasks)
 
