@@ -59,6 +59,17 @@ def check_output(path: str | Path) -> Path:
     return path
 
 
+def check_table(path: Path) -> None:
+    """Raise AnalysisError where a table cannot be written; its folder is made. Before hours of work."""
+    make_folder(path)
+    try:
+        with open(path, "a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise AnalysisError(f"{path}: a table cannot be written there ({error.strerror}); expected the name of a CSV "
+                            "file") from error
+
+
 def make_folder(path: Path) -> None:
     """Make the folder of a file."""
     try:

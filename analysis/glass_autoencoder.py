@@ -14,6 +14,7 @@ from figures import AnalysisError, pyplot, run, save
 from glass_learning import parser, read
 
 from hpctools.glasses.held_out import autoencoder
+from hpctools.glasses.learning_settings import ENCODINGS
 from hpctools.glasses.splits import fold
 from hpctools.training_log import read_log
 
@@ -21,7 +22,7 @@ from hpctools.training_log import read_log
 def main() -> None:
     """The command."""
     asked = parser(__doc__, "glass_autoencoder.png")
-    asked.add_argument("--encoding", choices=("raster", "bars"), default="raster", help="of the images")
+    asked.add_argument("--encoding", choices=ENCODINGS, default="raster", help="of the images")
     given = asked.parse_args()
     curves, _, runs, out = read(given)
     part = fold(curves, "all")

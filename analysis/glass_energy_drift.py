@@ -87,6 +87,8 @@ def temperatures(plan: Any, frame: Any, job: Any, seed: int) -> dict[str, tuple[
         engine.command(f"group {element} type {i + 1}")
     for name in names:
         engine.command(f"compute T{name} {name} temp")
+        if name != "all":  # LAMMPS would take three degrees of freedom from each, though the momentum of all is fixed
+            engine.command(f"compute_modify T{name} extra/dof 0")
     for line in (f"fix integrator all nvt temp {job.temperature} {job.temperature} {job.thermostat}",
                  "thermo_style custom " + " ".join(f"c_T{name}" for name in names), "thermo 10",
                  f"run {round(SETTLE * 1000 / job.timestep)}"):  # fmt: skip

@@ -34,7 +34,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
-from figures import AnalysisError, make_folder, markdown, pyplot, run, save
+from figures import AnalysisError, check_table, markdown, pyplot, run, save
 from glass_learning import parser, r_squared, read
 from numpy.typing import NDArray
 
@@ -45,7 +45,7 @@ from hpctools.glasses.fingerprint import Pair
 from hpctools.glasses.held_out import LATENT, MEAN_FORCE, MODELS, SIMPLE, HeldOut, NotTrained, Runs, held_out
 from hpctools.glasses.intervals import LEVEL, Conformal
 from hpctools.glasses.models import GaussianProcess
-from hpctools.glasses.permutation import permutation_test
+from hpctools.glasses.permutation import LEAST_SHUFFLES, permutation_test
 from hpctools.glasses.splits import SPLITS, SplitError, folds
 from hpctools.progress import Progress
 
@@ -94,8 +94,9 @@ class Row:
 
     @cached_property
     def coverage(self) -> tuple[float, tuple[float, float]]:
-        """Mean over curves, and its interval."""
-        return self._with_interval(lambda w: w @ self.covered / w.sum(1))
+        """Mean over curves that have an interval, and its own interval."""
+        known = np.isfinite(self.covered)
+        return self._with_interval(lambda w: w[:, known] @ self.covered[known] / np.maximum(w[:, known].sum(1), 1e-9))
 
     def _with_interval(self, statistic: Callable[[Array], Array]) -> tuple[float, tuple[float, float]]:
         value = float(statistic(np.ones((1, len(self.curves))))[0])
@@ -114,15 +115,15 @@ class Row:
         return [
             self.label, self.split, str(len(self.curves)), f"{100 * e.image.mean():.2f} %",
             f"{np.median(np.sqrt(e.mse)):.3f}", _text(self.over_noise()), _with(self.skill), _with(self.explained),
-            _text(_mean_size(e.peak), "{:.3f}"), _text(100 * _mean_size(e.height), "{:.1f}"),
+            _text(_mean(np.abs(e.peak)), "{:.3f}"), _text(100 * _mean(np.abs(e.height)), "{:.1f}"),
             f"{np.abs(e.coordination).mean():.3f}", _with(self.coverage, 100), _text(self.p, "{:.3f}"),
             _text(self.shuffled),
         ]  # fmt: skip
 
 
-def _mean_size(values: Array) -> float:
+def _mean(values: Array) -> float:
     """Of those that are known."""
-    known = np.abs(values[np.isfinite(values)])
+    known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else np.nan
 
 
@@ -169,7 +170,9 @@ def own_coverage(curves: Curves, found: HeldOut) -> Array:
     assert found.deviation is not None
     error, width = np.abs(found.g - curves.g)[rows], 1.6449 * found.deviation[rows]
     counted = (width > 0) | (error > 0)
-    return (((error <= width) & counted).sum(1) / np.maximum(counted.sum(1), 1)).astype(float)
+    covered = ((error <= width) & counted).sum(1) / np.maximum(counted.sum(1), 1)
+    # of one curve to learn from no deviation is known, and no interval was given
+    return np.where(np.isfinite(width).all(1), covered, np.nan)
 
 
 def squared_errors(curves: Curves, found: HeldOut, base: HeldOut) -> tuple[Array, Array]:
@@ -200,7 +203,7 @@ def draws_of(name: str, split: str, shuffles: int, network_shuffles: int) -> int
     if name == MEAN_FORCE:
         return network_shuffles
     slow = name in LATENT or SIMPLE[name] is GaussianProcess
-    return shuffles // 2 if slow else shuffles
+    return max(shuffles // 2, min(shuffles, LEAST_SHUFFLES)) if slow else shuffles
 
 
 def judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: Runs, shuffles: int,
@@ -389,7 +392,6 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
     """All numbers, a line for each model, split and pair."""
-    make_folder(path)
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("model", "split", "pair", "curves", "rmse", "coverage", "curves_with_pair_mean", "mse",
@@ -398,7 +400,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
             for share in row.pair_shares():
                 of = row.curves.of_pair(share.pair)
                 writer.writerow((row.label, row.split, "-".join(share.pair), len(of), row.errors.mse[of].mean() ** 0.5,
-                                 row.covered[of].mean(), share.curves, share.mse, share.baseline, share.noise,
+                                 _mean(row.covered[of]), share.curves, share.mse, share.baseline, share.noise,
                                  share.skill, int(share.signal), share.explained))
 
 
@@ -417,6 +419,8 @@ def main() -> None:
     asked.add_argument("--network-shuffles", type=int, default=0, metavar="N",
                        help="the same for the mean-force network, which takes five trainings each (default 0)")
     given = asked.parse_args()
+    if given.table:
+        check_table(given.table)
     curves, left, runs, out = read(given)
     if left:
         print("left out, expected pairs in the first shell in brackets:\n  " + "\n  ".join(left))

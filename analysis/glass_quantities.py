@@ -30,7 +30,7 @@ class Check:
     value: Callable[[Record], float]
     low: float
     high: float
-    published: str
+    published: str  # value and source
     element: str = ""  # of all glasses with it; else of `glass`
     glass: str = "SiO2"
 
@@ -117,6 +117,9 @@ CHECKS = (
     Check("first peak of neutron S(q) [1/Å]", first_diffraction_peak, 1.42, 1.62, f"1.52, {WRIGHT}"),
     Check("Si-O peak [Å]", bond("Si"), 1.58, 1.64, "1.61", glass="60SiO2-20B2O3-20Na2O"),
     Check("oxygens of Si", coordination("Si"), 3.95, 4.05, "4", glass="60SiO2-20B2O3-20Na2O"),
+    Check("Si-O peak [Å]", bond("Si"), 1.58, 1.64, "1.61", element="Si"),
+    Check("oxygens of Si", coordination("Si"), 3.95, 4.05, "4", element="Si"),
+    Check("O-Si-O [°]", angle("O-Si-O"), 107.97, 110.97, "109.47, tetrahedron", element="Si"),
     Check("mean B-O [Å]", boron_bond(slice(0, 2)), 1.40, 1.48, "1.37 (BO3) to 1.47 (BO4)", element="B"),
     Check("B-O of BO3 [Å]", boron_bond(slice(0, 1)), 1.34, 1.40, "1.37", element="B"),
     Check("B-O of BO4 [Å]", boron_bond(slice(1, 2)), 1.44, 1.50, "1.47", element="B"),

@@ -30,6 +30,7 @@ from hpctools.world import World
 T = TypeVar("T")
 DONE, RUNNING, STARTED, WAITING, FAILED = "done", "running", "started", "waiting", "failed"
 ERROR_FILE = "error.txt"
+KEPT = "kept"  # marks the working folder of a finished task that was to stay whole
 _ENOUGH_FAILURES = 5  # one after the other, after which all others would probably fail too
 _LOOK_SECONDS = 0.5  # after which whoever only looked at a task's state has let go of its lock
 
@@ -56,7 +57,8 @@ class Task:
         name and renames it, or raises `Stopped`.
     progress : share of the work that is done, 0 … 1, read from the working folder.
     seconds : what the task took on one core, read from its product; the estimates of the others are scaled by it.
-    tidy : called with the working folder of a finished task, to keep a part of it; None removes all of it.
+    tidy : called with the working folder of a finished task, more than once perhaps, to keep a part of it; None removes
+        all of it.
     remark : what there is to say of the task, read from its product, in one line; "" for nothing.
     check : raises a user's error where the file under the product's name is damaged or of other settings.
     """
@@ -188,9 +190,13 @@ class Campaign:
                 return ERROR
             if stop.requested:
                 return STOPPED
-            if self.product(task).exists():
-                continue
             work = self.work(task)
+            if self.product(task).exists():
+                if not keep_work and work.is_dir() and not (work / KEPT).exists():
+                    with locked(work) as holder:  # a kill may have come before this
+                        if not holder:
+                            self._tidy(task)
+                continue
             if (work / ERROR_FILE).exists():
                 failed += 1
                 continue
@@ -210,12 +216,19 @@ class Campaign:
                     print(f"{task.name} failed: {error} (see {work / ERROR_FILE})", file=sys.stderr, flush=True)
                     continue
                 in_a_row = 0
-                if task.tidy is not None and not keep_work:
-                    task.tidy(work)
-                elif not keep_work:
-                    shutil.rmtree(work)
+                if keep_work:
+                    (work / KEPT).touch()
+                else:
+                    self._tidy(task)
             finished(task, self.product(task))
         return ERROR if failed else COMPLETE
+
+    def _tidy(self, task: Task) -> None:
+        """Of the working folder of a finished task, leave what shall stay."""
+        if task.tidy is not None:
+            task.tidy(self.work(task))
+        else:
+            shutil.rmtree(self.work(task))
 
     def _in_turn(self, held: list[Task]) -> Iterator[Task]:
         """All tasks, then once more those that were put into `held` meanwhile."""

@@ -21,13 +21,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hpctools import config, launcher
 from hpctools.glasses import splits
-from hpctools.glasses.learning import data_of
+from hpctools.glasses.learning import check, data_of
 from hpctools.glasses.learning_commands import settings_of
 from hpctools.glasses.learning_settings import FOLDS, KINDS, GlassTraining, folder_name
 from hpctools.submission import Command, SubmissionError
@@ -46,10 +47,10 @@ def main() -> int:
 
 def commands(given: argparse.Namespace, options: Sequence[str]) -> list[Command]:
     """A training for each fold; wrong options end here, not in the job."""
-    check = argparse.ArgumentParser("python -m hpctools.glasses train", add_help=False)
-    check.add_argument("--config")
-    config.add_arguments(check, GlassTraining)
-    found = check.parse_args(options)
+    parser = argparse.ArgumentParser("python -m hpctools.glasses train", add_help=False)
+    parser.add_argument("--config")
+    config.add_arguments(parser, GlassTraining)
+    found = parser.parse_args(options)
     if hasattr(found, "fold") or hasattr(found, "out"):
         raise SubmissionError("--fold and --out are set by this script: choose --folds and --runs")
     found.kind = given.kind
@@ -64,6 +65,7 @@ def commands(given: argparse.Namespace, options: Sequence[str]) -> list[Command]
                 raise
             print(f"left out: {error}", file=sys.stderr)
             continue
+        check(given.kind, replace(settings, fold=name))
         out = f"{given.runs}/{folder_name(given.kind, name, settings.encoding)}"
         words = ("train", given.kind, "--fold", name, "--out", out, *options)
         made.append(Command(f"{given.kind}-{name}", "hpctools.glasses.__main__", words))

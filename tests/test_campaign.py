@@ -199,16 +199,32 @@ def test_estimates_follow_what_finished_tasks_took(tmp_path, stop):
     assert campaign.table().count("5.0 min") == 2
 
 
-@pytest.mark.parametrize(("keep", "left"), [(False, {"log"}), (True, {"log", "raw"})])
+@pytest.mark.parametrize(("keep", "left"), [(False, {"log"}), (True, {"log", "raw", "kept"})])
 def test_a_task_says_what_is_kept_of_its_work(tmp_path, stop, keep, left):
     def run(folder: Path, product: Path, stop: Stop) -> None:
         (folder / "raw").touch()
         (folder / "log").touch()
         product.write_text("x")
 
-    campaign = Campaign(tmp_path, [Task("a", 1.0, run, tidy=lambda folder: (folder / "raw").unlink())])
-    assert campaign.run(World(), stop, keep_work=keep) == COMPLETE
-    assert {path.name for path in (tmp_path / "runs/a").iterdir()} - {"lock"} == left
+    campaign = Campaign(tmp_path, [Task("a", 1.0, run, tidy=lambda folder: (folder / "raw").unlink(missing_ok=True))])
+    for _ in range(2):  # what was kept once stays
+        assert campaign.run(World(), stop, keep_work=keep if not _ else False) == COMPLETE
+        assert {path.name for path in (tmp_path / "runs/a").iterdir()} - {"lock"} == left
+
+
+@pytest.mark.parametrize("tidies", [False, True])
+def test_a_kill_before_the_tidying_leaves_nothing_for_ever(tmp_path, stop, tidies):
+    """The product is there, the working folder still whole."""
+    tidy = (lambda folder: (folder / "raw").unlink(missing_ok=True)) if tidies else None
+    campaign = Campaign(tmp_path, [Task("a", 1.0, write, tidy=tidy)])
+    work = campaign.work(campaign.tasks[0])
+    work.mkdir(parents=True)
+    (work / "raw").touch()
+    campaign.product(campaign.tasks[0]).write_text("x")
+    with locked(work):
+        assert campaign.run(World(), stop) == COMPLETE and (work / "raw").exists(), "in other hands"
+    assert campaign.run(World(), stop) == COMPLETE and not (work / "raw").exists()
+    assert work.exists() == tidies
 
 
 def test_work_that_was_brought_here_without_a_lock_counts_as_started(tmp_path):

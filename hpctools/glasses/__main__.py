@@ -88,17 +88,17 @@ def campaign_command(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     ranks = world.start()
     from hpctools.campaign import share_of
-    from hpctools.campaign_command import carry_out
+    from hpctools.campaign_command import carry_out, is_first
 
     from . import campaign, design
 
     glasses = share_of(design.read(given.design), given.share)
     if not glasses:
-        if ranks.rank == 0:
+        if is_first(ranks):
             print(f"complete: no glasses in this share ({given.share})")
         return stop.COMPLETE
     made = campaign.campaign_of(glasses, Path(given.out), sys.argv)
-    if ranks.rank == 0:
+    if is_first(ranks):
         print(campaign.plan_text(made, glasses, max(ranks.size, given.workers)), flush=True)
     return carry_out(made, ranks, unit="glasses", workers=given.workers, wall_time=given.wall_time,
                      margin=given.margin, keep_work=given.keep, retry=given.retry, dry_run=given.dry_run)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from hpctools.campaign import Campaign, Stopped, Task
+from hpctools.campaign import DONE, Campaign, Stopped, Task
 from hpctools.progress import Progress, duration
 from hpctools.stop import Stop
 from hpctools.whole import whole
@@ -94,7 +94,10 @@ def tidy(folder: Path) -> None:
 def plan_text(campaign: Campaign, glasses: Sequence[Glass], workers: int) -> str:
     """What a campaign would do, for people."""
     pace = campaign.pace()
-    left = campaign.summary()["remaining core-hours"]
+    rows = campaign.rows()
+    left = campaign.summary(rows)["remaining core-hours"]
+    each = [pace * (1 - row.share) * row.task.cost for row in rows if row.state != DONE]
+    wall = max([*each, 3600 * left / min(workers, max(len(each), 1))])
     plans = [quench.plan(glass.job) for glass in glasses]
     atoms = [sum(plan.atoms.values()) for plan in plans]
     speed = statistics.fmean(SPEED[quench.choose_forces(glass.job, plan, 1)]
@@ -106,7 +109,7 @@ def plan_text(campaign: Campaign, glasses: Sequence[Glass], workers: int) -> str
         f"{min(atoms)} to {max(atoms)} atoms",
         f"output    {campaign.folder}: records, about {RECORD_BYTES / 1e3:.0f} kB each; trajectories in "
         f"{campaign.folder}/runs, about {scale * RUN_BYTES / 1e6:.0f} MB each",
-        f"time      {left:.1f} core-hours; {duration(3600 * left / workers)} on {workers} "
+        f"time      {left:.1f} core-hours; {duration(wall)} on {workers} "
         f"worker{'s' * (workers > 1)} ({speed / pace:.3g} atom-steps/s a core"
         + (")" if pace != 1 else ", not measured yet)"),
     ))  # fmt: skip

@@ -111,24 +111,25 @@ class Curves:
 
 
 def find(folders: Sequence[str | Path]) -> list[Record]:
-    """The records in some folders. Raises CurvesError where there are none."""
-    paths = sorted({path for folder in folders for path in Path(folder).glob("*.h5")})
-    if not paths:
-        raise CurvesError(f"no records (*.h5) in {', '.join(map(str, folders))}; make some with "
+    """The records in some folders. Raises CurvesError for a folder without any."""
+    empty = [str(folder) for folder in folders if not any(Path(folder).glob("*.h5"))]
+    if empty:
+        raise CurvesError(f"no records (*.h5) in {', '.join(empty)}; make some with "
                           "python -m hpctools.glasses campaign")
+    paths = sorted({path for folder in folders for path in Path(folder).glob("*.h5")})
     return [read(path) for path in paths]
 
 
 def gather(records: Sequence[Record], reach: float = REACH) -> Curves:
     """The curves of records. Raises CurvesError where a box is too small for `reach` Å."""
     groups, told = _base_groups(records)
+    bins = int(reach / REACH * BINS + 1e-6)  # whole ones: a record may end within the next
     for group in groups:
         for record in group:
-            if record.attributes["reach_angstrom"] < reach:
+            if record.attributes["reach_angstrom"] < bins * REACH / BINS - 1e-9:
                 raise CurvesError(f"{record.path}: g(r) reaches {record.attributes['reach_angstrom']:.2f} Å, half its "
                                   f"box; expected at least {reach:g} Å: make the glass of more atoms")
     rebin = round(REACH / BINS / groups[0][0].attributes["bin_angstrom"])
-    bins = round(reach / REACH * BINS)
     r = (np.arange(bins) + 0.5) * REACH / BINS
     compositions, realised, glass, pairs, g, variance = [], [], [], [], [], []
     seeds, number, densities = [], [], []

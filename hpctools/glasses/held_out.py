@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hpctools.stop import Stop
 from hpctools.training_log import read_log
-from hpctools.training_settings import TrainingError
+from hpctools.training_settings import MACHINE, TrainingError
 from hpctools.whole import whole
 
 from .curves import Curves
@@ -49,6 +49,8 @@ MEAN_FORCE = "mean-force network"
 LATENT = {"CNN + forest, paper": ("raster", "paper"), "CNN + forest, fractions": ("raster", "fractions"),
           "CNN + forest, bars": ("bars", "fractions")}  # fmt: skip
 MODELS = (*SIMPLE, MEAN_FORCE, *LATENT)
+_OF_A_RUN = ("epochs", "seed", "validation_epochs", "checkpoint_minutes", *MACHINE)
+"""Settings of a training that are told by themselves, or change no weight."""
 
 
 class NotTrained(Exception):
@@ -213,22 +215,27 @@ def mean_force(curves: Curves, fold: Fold, runs: Runs, stop: Stop | None = None,
             raise NotTrained(f"{folder}: stopped before its end; the same command goes on")
     stored = weights.load(folder / MODEL)
     if trainings is not None:
-        trainings.append(training_text(folder, stored.config))
+        trainings.append(training_text(folder, "mean-force", stored.config))
     return network.MeanForce(stored.arrays, stored.config)
 
 
-def training_text(folder: Path, config: dict[str, Any]) -> str:
-    """Epochs that were run, and the training's error (validation's, where there is one) at its end and its best."""
+def training_text(folder: Path, kind: str, config: dict[str, Any]) -> str:
+    """Epochs that were run, and the training's error (validation's, where there is one) at its end and its best; and
+    what it was not trained as `train KIND` does."""
+    given, usual = config["settings"], vars(for_kind(kind, {}))
+    own = {**given, **{key: config[key] for key in ("latent", "members", "width", "channels") if key in config}}
+    others = [f"{key} {own[key]}" for key in own if key in usual and key not in _OF_A_RUN and own[key] != usual[key]]
+    ends = f"; not as by default: {', '.join(others)}" if others else ""
     try:
         log = read_log(folder)
     except TrainingError:
-        return f"{folder}: {config['settings']['epochs']} epochs, no log"
+        return f"{folder}: {given['epochs']} epochs, no log{ends}"
     parts = []
     for name, what in (("loss", "learned curves"), ("val_loss", "others")):
         values = [value for value in log.get(name, []) if np.isfinite(value)]
         if values:
             parts.append(f"{what} {values[-1]:.3g}, best {min(values):.3g}")
-    return f"{folder}: {max(log['epoch']):.0f} epochs, loss at the end: {'; '.join(parts)}"
+    return f"{folder}: {max(log['epoch']):.0f} epochs, loss at the end: {'; '.join(parts)}{ends}"
 
 
 def autoencoder(curves: Curves, fold: Fold, runs: Runs, encoding: str = "raster", stop: Stop | None = None,
@@ -255,5 +262,5 @@ def autoencoder(curves: Curves, fold: Fold, runs: Runs, encoding: str = "raster"
         raise NotTrained(f"{folder}: was trained on other curves ({trained.config['samples']}, now {len(used.train)}); "
                          f"remove it and run {command}")
     if trainings is not None:
-        trainings.append(training_text(folder, trained.config))
+        trainings.append(training_text(folder, "autoencoder", trained.config))
     return trained

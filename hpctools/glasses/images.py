@@ -20,7 +20,6 @@ from .curves import Curves
 from .fingerprint import Pair, Query, substitutes
 
 SIZE = 64
-ENCODINGS = ("raster", "bars")
 _MARGIN = 1.1  # of the axis over the highest curve
 _FAINT = 0.1  # of a column's brightest pixel: what is darker is not read
 Array = NDArray[np.float64]

@@ -54,14 +54,19 @@ def plan_text(kind: str, settings: GlassTraining, data: Curves, left: list[str],
     ))  # fmt: skip
 
 
-def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: bool = False) -> int:
-    """Train; returns the exit code. All ranks call it. Raises ConfigError for what a fold cannot do."""
+def check(kind: str, settings: GlassTraining) -> None:
+    """Raise ConfigError for what a fold cannot do."""
     if kind == "gaussian-process" and settings.fold != "all":
         raise ConfigError(f"--fold {settings.fold}: a Gaussian process is fitted within the judgement "
                           "(analysis/glass_judgement.py) and leaves no file of a fold; leave --fold out")
-    if settings.keep == "best" and (settings.fold != "all" or kind == "autoencoder"):
+    if settings.keep == "best":
         raise ConfigError(f"--keep best would choose the weights by the curves that {kind} --fold {settings.fold} "
-                          "is tested on; expected last")
+                          "is tested on, if by any; expected last")
+
+
+def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: bool = False) -> int:
+    """Train; returns the exit code. All ranks call it. Raises ConfigError for what a fold cannot do."""
+    check(kind, settings)
     from hpctools.training import start
 
     world = start(settings.device, settings.threads)
@@ -71,6 +76,7 @@ def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: b
         chosen = Fold("all", everything, everything[:0])
     else:
         chosen = fold(data, settings.fold)
+    inner_folds = prediction.inner_folds(data) if settings.fold == "all" else []  # before hours of work
     if world.rank == 0:
         print(plan_text(kind, settings, data, left, chosen), flush=True)
     if dry_run:
@@ -83,7 +89,7 @@ def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: b
         if settings.fold != "all":
             return COMPLETE
         errors = np.full_like(data.g, np.nan)
-        for inner in prediction.inner_folds(data):
+        for inner in inner_folds:
             part = replace(inner, test=inner.test[:0]) if kind == "mean-force" else inner
             model = _of_fold(kind, data, part, settings, folder, world, stop, arguments, trained)
             if model is None:

@@ -8,6 +8,7 @@ from hpctools.config import setting
 from hpctools.training_settings import CommandSettings, TrainingSettingError
 
 KINDS = ("gaussian-process", "mean-force", "autoencoder")
+ENCODINGS = ("raster", "bars")  # of `images`
 FOLDS = ("all", "glass-1", "glass-2", "glass-3", "glass-4", "glass-5", "without-BaO", "without-ZnO", "without-TiO2",
          "without-top")  # fmt: skip
 
@@ -26,7 +27,7 @@ class GlassTraining(CommandSettings):
     reach: float = setting(10.0, "up to which curves go; records of smaller boxes are refused", unit="Å")
     out: str = setting("", "folder of the run; runs/glasses/KIND/FOLD if empty")
     encoding: str = setting("raster", "of a curve as an image (autoencoder): plotted line, or lossless bars",
-                            choices=("raster", "bars"))  # fmt: skip
+                            choices=ENCODINGS)  # fmt: skip
     latent: int = setting(8, "length of the latent vector (autoencoder)")
     members: int = setting(3, "networks whose mean is taken (mean-force)")
     width: int = setting(64, "of the two hidden layers (mean-force)")

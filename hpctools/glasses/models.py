@@ -1,6 +1,6 @@
 """Models from a composition and a pair to g(r) that need no network: baselines, forests, a Gaussian process.
 
-    model = make("gaussian-process")
+    model = GaussianProcess()
     model.fit(curves)
     g = model.predict([(parse("60SiO2-20B2O3-20Na2O"), ("Si", "O"))])       # (1, bins)
 

@@ -11,6 +11,8 @@ from hpctools.stop import USAGE
 LEAST_DAMPING = 10.0  # timesteps
 RATE_OFF = 0.5  # relative, by which whole sample_times may change the rate
 
+MOST_STEPS = 1e12  # of a run: no machine will make them, so that the settings cannot be meant
+
 
 class ProtocolError(ValueError):
     """A protocol that makes no sense."""
@@ -59,6 +61,14 @@ class Protocol:
             if getattr(self, name) > 3:
                 raise ProtocolError(f"{name} {getattr(self, name):g} fs; expected at most 3 fs (1 fs is usual in "
                                     "oxides)")
+        spans = ("disorder_time", "melt_time", "hold_time", "relax_time", "production_time")
+        cooling = (self.melt_temperature - self.temperature) / self.rate
+        if not (total := (cooling + sum(getattr(self, name) for name in spans)) / self.timestep * 1000) <= MOST_STEPS:
+            raise ProtocolError(f"{total:.2g} steps in all; expected at most {MOST_STEPS:.0e}: another rate or times")
+        for name in ("frame_time", "restart_time"):
+            if getattr(self, name) * 1000 < 0.999 * self.timestep:
+                raise ProtocolError(f"{name} {getattr(self, name):g} ps; expected at least a timestep, "
+                                    f"{self.timestep:g} fs")
         if self.sample_steps < 2:
             raise ProtocolError(f"sample_time {self.sample_time:g} ps; expected at least two timesteps")
         if abs(self.sample_steps - self.frame_steps * round(self.sample_steps / self.frame_steps)) > 0:

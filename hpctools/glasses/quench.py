@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from hpctools.config import dump_toml
-from hpctools.stop import Stop
+from hpctools.stop import USAGE, Stop
 from hpctools.whole import whole
 from hpctools.world import World
 
@@ -53,6 +53,12 @@ class QuenchError(RuntimeError):
     """A run that cannot start or go on."""
 
     user_error = True
+
+
+class PlanError(QuenchError):
+    """Settings that do not go together."""
+
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class Plan:
 
 
 def plan(job: QuenchJob) -> Plan:
-    """The box of a job. Raises the errors of composition, density and force field."""
+    """The box of a job. Raises PlanError and the errors of composition, density and force field."""
     wanted = parse(job.composition)
     density = start_density(wanted) if job.density is None else Density(job.density, "given")
     number = job.atoms if job.atoms is not None else atoms_for_length(wanted, density.value, job.length)
@@ -104,18 +110,18 @@ def plan(job: QuenchJob) -> Plan:
     length, atoms = box_length(units, density.value), sum(counts(units).values())
     # each atom keeps a sphere of half the overlap for itself
     if atoms * math.pi / 6 * job.overlap**3 > MOST_FILLED * length**3:
-        raise QuenchError(f"overlap {job.overlap:g} Å leaves no room for {atoms} atoms in a box of {length:.2f} Å: "
+        raise PlanError(f"overlap {job.overlap:g} Å leaves no room for {atoms} atoms in a box of {length:.2f} Å: "
                           "lower overlap or density")
     return Plan(wanted, realised, units, density, length,
                 forcefield.load(job.field, realised, wanted))
 
 
 def choose_forces(job: QuenchJob, plan: Plan, ranks: int) -> str:
-    """Who works out the forces: as the job says, or what serves best. Raises QuenchError where that does not serve."""
+    """Who works out the forces: as the job says, or what serves best. Raises PlanError where that does not serve."""
     atoms = sum(plan.atoms.values())
     served = ranks == 1 and serves(plan.field, plan.length, atoms)
     if job.forces == "compiled" and not served:
-        raise QuenchError(f"compiled forces serve one process, at most {MOST} atoms and a box of at least twice the "
+        raise PlanError(f"compiled forces serve one process, at most {MOST} atoms and a box of at least twice the "
                           f"cut-off and the skin; found {ranks}, {atoms} and {plan.length:.2f} Å: take --forces tables")
     return ("compiled" if served else "tables") if job.forces == "auto" else job.forces
 

@@ -144,6 +144,34 @@ def test_a_peak_of_s_lies_where_it_is(monkeypatch):
     np.testing.assert_allclose(smoothed(fine, q, 3 - q, vectors), 3 - fine, rtol=1e-12)
 
 
+def test_a_mean_hides_no_glass(monkeypatch):
+    """One glass outside by more than twice its error, or one that cannot be measured, fails the row of all."""
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    import glass_structure
+
+    check = glass_structure.Check("x", lambda record: record, 1.0, 2.0, "", element="Si")
+
+    def glass(name, *values):
+        records = tuple(Value(value) for value in values)
+        return glass_structure.Group(name, "f", 25.0, 600, 2.0, {}, records)
+
+    class Value(float):
+        def listed(self, name):
+            return {"Si": 1}
+
+        def block_error(self, value):
+            return 0.5
+
+    monkeypatch.setattr(glass_structure, "CHECKS", (check,))
+    inside = glass("a", 1.4, 1.5)
+    for other, passes in ((glass("b", 1.9, 2.2), True), (glass("b", 2.19, 2.2), False), (glass("b", 2.1), False),
+                          (glass("b", np.nan), False)):
+        (row,) = glass_structure.check_rows([inside, other])
+        assert row.passes == passes and row.number == "2 glasses" + ", 1 outside" * (not passes), row
+    (row,) = glass_structure.check_rows([glass("b", np.nan)])
+    assert row.passes is False, "a row that cannot be measured does not vanish"
+
+
 def test_an_empty_folder_is_named(tmp_path):
     done = script(tmp_path)
     assert done.returncode == 2 and "no records (*.h5)" in done.stderr and done.stderr.count("\n") == 1

@@ -159,6 +159,9 @@ def test_too_small_a_box_and_no_records_are_named(tmp_path):
     with pytest.raises(curves.CurvesError, match=r"reaches 8.50 Å, half its box"):
         curves.gather([small])
     assert curves.gather([small], reach=8.0).g.shape == (3, 80)
+    assert curves.gather([small], reach=8.49).g.shape == (3, 84), "no bin is counted in part"
+    with pytest.raises(curves.CurvesError, match=f"no records .* in {tmp_path}; make some"):
+        curves.find([SILICA.parent, tmp_path])
     with pytest.raises(curves.CurvesError, match="no records"):
         curves.find([tmp_path])
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -300,6 +301,7 @@ def test_epochs_that_are_asked_for_are_those_that_were_run(short_glasses, tmp_pa
         told: list[str] = []
         mean_force(data, fold, Runs(tmp_path, force_epochs=asked), trainings=told)
         assert f": {ran} epochs, loss at the end: learned curves " in told[0] and ", best " in told[0]
+        assert ("; not as by default: members 1" in told[0]) == (ran == 2)
         assert ("mean-force/glass-1: " in told[0]) == (ran == 2), "that of the command serves"
     assert len(list(tmp_path.glob("mean-force/*/model.npz"))) == 3
     for asked, ran in ((1, 1), (2, 2), (0, 1)):
@@ -312,6 +314,8 @@ def test_a_fold_neither_chooses_weights_nor_vanishes(capsys):
     for kind in ("autoencoder", "mean-force"):
         assert main(["train", kind, "--fold", "glass-1", "--keep", "best"]) == 2
         assert f"would choose the weights by the curves that {kind} --fold glass-1" in capsys.readouterr().err
+    assert main(["train", "mean-force", "--keep", "best", "--dry-run"]) == 2
+    assert "expected last" in capsys.readouterr().err
     assert main(["train", "gaussian-process", "--fold", "glass-1"]) == 2
     assert "leaves no file of a fold" in capsys.readouterr().err
 
@@ -421,11 +425,52 @@ def test_untrained_networks_are_named_with_their_command(tmp_path, script):
     assert "python -m hpctools.glasses train autoencoder --fold all" in error
 
 
+def test_few_cases_leave_panels_empty(short_glasses, tmp_path, script):
+    data, _ = curves.gather(curves.find([short_glasses]), 4.0).with_enough(20)
+    least = np.sort(data.expected)[-7]  # six have more
+    code, text, error = script("analysis/glass_curves.py", short_glasses, "--runs", tmp_path, "--reach", 4,
+                               "--least-counts", least, "--models", "pair mean", "--split",
+                               "random curves", "--out", tmp_path / "c.png")  # fmt: skip
+    assert code == 0, error
+    assert text.count("SiO2") == 6 and (tmp_path / "c.png").exists()
+
+
+def test_a_table_that_cannot_be_written_is_told_before_the_work(short_glasses, tmp_path, script):
+    for name in ("glass_judgement", "glass_structure"):
+        code, _, error = script(f"analysis/{name}.py", short_glasses, "--out", tmp_path / "f.png", "--table", tmp_path)
+        assert code == 2 and "a table cannot be written there (Is a directory)" in error
+        assert not (tmp_path / "f.png").exists()
+
+
+def test_a_deviation_that_is_not_known_is_no_miss(monkeypatch):
+    """Of two curves, one without a deviation: coverage is that of the other."""
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    import glass_judgement
+
+    g = np.zeros((2, 4))
+    deviation = np.array([[1.0] * 4, [np.nan] * 4])
+    found = SimpleNamespace(tested=np.arange(2), deviation=deviation, g=g + [[0.0, 1.0, 1.0, 3.0]] * 2)
+    covered = glass_judgement.own_coverage(SimpleNamespace(g=g), found)
+    np.testing.assert_array_equal(covered, [0.75, np.nan])
+
+
+def test_slow_models_have_enough_shuffles_for_a_p(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    import glass_judgement
+
+    asked = {shuffles: glass_judgement.draws_of("Gaussian process", "by glass", shuffles, 0)
+             for shuffles in (0, 2, 19, 30, 39, 99)}
+    assert asked == {0: 0, 2: 2, 19: 19, 30: 19, 39: 19, 99: 49}
+
+
 def test_jobs_of_the_folds(short_glasses, script):
     code, text, error = script("jobs/glass_train.py", "--dry-run", "--records", short_glasses, *REACH, "--runs", "r")
     assert code == 0, error
     lines = text.splitlines()
     assert len(lines) == 9 and "without-TiO2" not in text and "left out" in error
     assert "train autoencoder --fold glass-1 --out r/autoencoder/glass-1" in lines[1]
+    for wrong in (("--keep", "best"), ("--kind", "gaussian-process", "--folds", "glass-1")):
+        code, _, error = script("jobs/glass_train.py", "--dry-run", "--records", short_glasses, *REACH, *wrong)
+        assert code == 2 and ("expected last" in error or "leave --fold out" in error)
     code, _, error = script("jobs/glass_train.py", "--dry-run", "--fold", "all")
     assert code == 2 and "--fold and --out are set by this script" in error
