@@ -21,7 +21,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
-from numba import njit
+from timing import flop_rate
 
 from hpctools.glasses import quench, tables
 from hpctools.glasses.forces import External
@@ -52,27 +52,6 @@ def start(plan: Any, restart: Path, way: str, folder: Path) -> Any:
                  f"run {STEPS}"):
         engine.command(line)
     return engine, held
-
-
-@njit(fastmath=True)
-def _arithmetic(rounds: int) -> float:
-    """64 flops a round in 32 independent chains."""
-    sums = np.ones(32)
-    for _ in range(rounds):
-        for lane in range(32):
-            sums[lane] = sums[lane] * 0.999 + 0.001
-    return float(sums.sum())
-
-
-def flop_rate() -> float:
-    """Flops/s of this core."""
-    _arithmetic(1)
-    best = 0.0
-    for _ in range(5):
-        begin = time.process_time()
-        _arithmetic(2_000_000)
-        best = max(best, 2_000_000 * 64 / (time.process_time() - begin))
-    return best
 
 
 def pairs_within(positions: Any, edge: float, cutoff: float) -> int:

@@ -7,8 +7,8 @@ vectors each), its wave numbers of F_s, its bins of g(r). All on one core; a fig
 runs, since other work on the machine only slows it. NumPy evaluates exp(ik·r) of the same wave vectors; freud draws
 about as many of its own and knows no partial structure factors, so it gets all particles in one call.
 
-The floor of S(k): 6 floating-point operations a wave vector and particle, at the rate of a loop of multiply-adds on
-numbers in the first-level cache, measured in the same run.
+The floor of S(k): 6 floating-point operations a wave vector and particle, at the rate of independent
+multiply-adds in registers, measured in the same run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import itertools
 
 import freud
 import numpy as np
-from timing import least, multiply_add_rate
+from timing import flop_rate, least
 
 from hpctools.liquids import scattering
 from hpctools.liquids.dynamics import wave_numbers
@@ -87,7 +87,7 @@ def main() -> None:
     ours = {what: seconds for what, name, seconds in rows if name == "cpu"}
     for what, name, seconds in rows:
         print(f"| {what} | {name} | {seconds * 1e3:.2f} | {seconds / ours.get(what, np.nan):.1f} |")
-    rate = multiply_add_rate()
+    rate = flop_rate()
     floor = FLOPS * vectors * n / rate
     print(f"\nfloor of S(k): {FLOPS * vectors * n / 1e6:.0f} Mflop at {rate / 1e9:.1f} Gflop/s: {floor * 1e3:.2f} ms; "
           f"taken: {ours.get('S(k)', np.nan) / floor:.1f} times that")

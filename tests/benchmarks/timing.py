@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
+_CHAINS = 96
+
 
 def least(call: Callable[[], object], repeats: int) -> float:
     """Least seconds of a call, after one that is not timed."""
@@ -21,15 +23,16 @@ def least(call: Callable[[], object], repeats: int) -> float:
 
 
 @njit(fastmath=True)
-def _multiply_adds(a, b, c, rounds):
+def _multiply_adds(rounds):
+    """In registers: as many independent chains as hide the latency of each operation."""
+    sums = np.ones(_CHAINS)
     for _ in range(rounds):
-        for i in range(a.size):
-            a[i] = a[i] * b[i] + c[i]
-    return a[0]
+        for lane in range(_CHAINS):
+            sums[lane] = sums[lane] * 0.999 + 0.001
+    return sums.sum()
 
 
-def multiply_add_rate() -> float:
-    """Floating-point operations a second of a loop of multiply-adds on numbers in the first-level cache, one core."""
-    a, b, c = (np.full(1024, value) for value in (0.5, 0.999, 1e-3))
+def flop_rate() -> float:
+    """Floating-point operations a second of one core in independent multiply-adds: the most that a kernel can do."""
     # many short runs: on a busy machine a long one is interrupted
-    return 2 * 1024 * 1000 / least(lambda: _multiply_adds(a, b, c, 1000), 300)
+    return 2 * _CHAINS * 20_000 / least(lambda: _multiply_adds(20_000), 300)

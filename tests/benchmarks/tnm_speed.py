@@ -6,8 +6,8 @@ Samples are drawn uniformly from the grid of 13,752,261. "Full" writes all 6 × 
 that is used again; "windowed" only the transition. Each figure is the best of `--repeats` runs, since other work on
 the machine only slows it.
 
-The floor: flops at the rate of a loop of multiply-adds on numbers in the first-level cache, and bytes
-written at the rate at which memory takes a fill of the same size, both measured in the same run. Steps and mode
+The floor: flops at the rate of independent multiply-adds in registers, and bytes written at the rate at which
+memory takes a fill of the same size, both measured in the same run. Steps and mode
 updates are counted by a host build of the C++ kernel, so a compiler is needed.
 """
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from timing import least, multiply_add_rate
+from timing import flop_rate, least
 from tnm_gpu import COUNTED, FLOPS, work
 
 from hpctools.tnm import simulate, simulate_windows
@@ -75,7 +75,7 @@ def main() -> None:
 def floor(core_seconds: float, parameters: np.ndarray, out: np.ndarray) -> None:
     """Print what arithmetic and memory alone would take, beside a core's seconds a sample."""
     counts = dict(zip(COUNTED, work(parameters), strict=True))
-    rate = multiply_add_rate()
+    rate = flop_rate()
     fill = out.nbytes / least(lambda: out.fill(0.0), 5)
     flops = {name: counts[name] * cost for name, cost in zip(COUNTED, FLOPS, strict=True)}
     modes, total = flops["mode updates"] / rate, sum(flops.values()) / rate
