@@ -302,14 +302,17 @@ class Simulation:
             del done.trials[-1:]  # the look at the first part of this production: all of it counts now
         energy, off = self._better_energy()
         allowed = self.state.temperature_tolerance * temperature
+        # The energy goes by chance, step by step, as particles cross the cut-off: what it has done in a part of the run
+        # tells what it will do in all of it, before hours are spent.
+        drift = abs(self._total_energy() - done.first_energy) * math.sqrt(total / done.steps)
+        if done.halvings < most and drift > allowed:
+            done.halvings += 1
+            done.trials.clear()  # the same energy is another temperature with another time step (`time_step`)
+            self._engine.time_step(self._step)
+            self._again(energy)
+            return True
         if done.steps == total:  # what the whole of it says of itself
             off = done.temperature.value - temperature
-            if done.halvings < most and abs(self._total_energy() - done.first_energy) > allowed:
-                done.halvings += 1
-                done.trials.clear()  # the same energy is another temperature with another time step (`time_step`)
-                self._engine.time_step(self._step)
-                self._again(energy)
-                return True
         elif not (done.lengthened or done.halvings):
             allowed /= 2  # else no mean of NVT helps to tell chance from a wrong energy
         if abs(off) <= allowed or done.attempts - done.lengthened - done.halvings >= most:

@@ -147,7 +147,15 @@ def test_a_production_whose_energy_drifts_is_begun_anew_with_half_the_time_step(
         advance(run, words, total, warmer, *more, **named)
 
     monkeypatch.setattr(Simulation, "_advance", drifting)
+    again, given_up = Simulation._again, []
+
+    def told(run, energy):
+        given_up.append(run.done.steps / run.schedule.total_steps * 2**run.done.halvings)
+        again(run, energy)
+
+    monkeypatch.setattr(Simulation, "_again", told)
     run, _ = run_in_pieces(state, tmp_path, 100)
+    assert given_up[0] < 0.25, "the first part of it tells"
     assert run.done.halvings == 1 and run.history()["time_step_halvings"] == 1
     assert abs(run.done.last_energy - run.done.first_energy) < 0.01
     # trials of the former time step are forgotten, and each production counts once
