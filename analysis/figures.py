@@ -60,11 +60,15 @@ def check_output(path: str | Path) -> Path:
 
 
 def check_table(path: Path) -> None:
-    """Raise AnalysisError where a table cannot be written; its folder is made. Before hours of work."""
+    """Raise AnalysisError where a table cannot be written; its folder is made. Before hours of work: no empty table is
+    left, should they fail."""
     make_folder(path)
+    new = not path.exists()
     try:
         with open(path, "a", encoding="utf-8"):
             pass
+        if new:
+            path.unlink()
     except OSError as error:
         raise AnalysisError(f"{path}: a table cannot be written there ({error.strerror}); expected the name of a CSV "
                             "file") from error

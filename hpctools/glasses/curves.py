@@ -112,12 +112,11 @@ class Curves:
 
 def find(folders: Sequence[str | Path]) -> list[Record]:
     """The records in some folders. Raises CurvesError for a folder without any."""
-    empty = [str(folder) for folder in folders if not any(Path(folder).glob("*.h5"))]
-    if empty:
+    paths = {str(folder): set(Path(folder).glob("*.h5")) for folder in folders}
+    if empty := [folder for folder, held in paths.items() if not held]:
         raise CurvesError(f"no records (*.h5) in {', '.join(empty)}; make some with "
                           "python -m hpctools.glasses campaign")
-    paths = sorted({path for folder in folders for path in Path(folder).glob("*.h5")})
-    return [read(path) for path in paths]
+    return [read(path) for path in sorted(set().union(*paths.values()))]
 
 
 def gather(records: Sequence[Record], reach: float = REACH) -> Curves:

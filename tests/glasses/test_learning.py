@@ -440,6 +440,9 @@ def test_a_table_that_cannot_be_written_is_told_before_the_work(short_glasses, t
         code, _, error = script(f"analysis/{name}.py", short_glasses, "--out", tmp_path / "f.png", "--table", tmp_path)
         assert code == 2 and "a table cannot be written there (Is a directory)" in error
         assert not (tmp_path / "f.png").exists()
+        code, _, error = script(f"analysis/{name}.py", tmp_path / "none", "--out", tmp_path / "f.png", "--table",
+                                tmp_path / "t.csv")  # fmt: skip
+        assert code == 2 and "no records" in error and not (tmp_path / "t.csv").exists(), "no empty table"
 
 
 def test_a_deviation_that_is_not_known_is_no_miss(monkeypatch):
