@@ -19,10 +19,11 @@ anew --network-shuffles times; p needs 19 times. Of CNN + forest, half as often,
 folds: an autoencoder sees no composition, and that of a fold serves all shuffles.
 
 Intervals of a fold come from the errors in the other folds; those of a left-out dopant or of the top from the split by
-glass, without the glasses that are tested. Networks are kept in --runs (python jobs/glass_train.py makes all folds of
-the autoencoder at once); what a model predicted is kept there too. --epochs and --force-epochs ask for networks of just
-so many epochs; without them those that are there serve. The epochs that were run, and how far each training had
-converged, stand below the table.
+glass, without the glasses that are tested. Those of the Gaussian process, which alone learns from curves with 30 counts
+or more as well, are in proportion to its own deviations. Networks are kept in --runs (python jobs/glass_train.py makes
+all folds of the autoencoder at once); what a model predicted is kept there too. --epochs and --force-epochs ask for
+networks of just so many epochs; without them those that are there serve. The epochs that were run, and how far each
+training had converged, stand below the table.
 """
 
 from __future__ import annotations
@@ -151,6 +152,10 @@ def coverage(curves: Curves, found: HeldOut, calibration: HeldOut | None) -> Arr
     """Share of bins inside the interval, of each tested curve (n,). calibration: the split by glass, for a split whose
     folds cannot serve each other."""
     covered = np.full(len(curves), np.nan)
+
+    def own(one: HeldOut, rows: Sequence[int] | NDArray[np.int64]) -> Array | None:
+        return None if one.deviation is None else one.deviation[rows]
+
     source = found if calibration is None else calibration
     for index in np.unique(found.fold[found.tested]):
         test = np.flatnonzero(found.fold == index)
@@ -159,20 +164,9 @@ def coverage(curves: Curves, found: HeldOut, calibration: HeldOut | None) -> Arr
         calibrated = curves.rows(known)
         miss = source.g[known] - calibrated.g
         if len(known) and miss.any():
-            made = Conformal.of(calibrated.query, calibrated.glass, miss)
-            covered[test] = made.covered(curves.rows(test).query, found.g[test] - curves.g[test])
+            made = Conformal.of(calibrated.query, calibrated.glass, miss, own(source, known))
+            covered[test] = made.covered(curves.rows(test).query, found.g[test] - curves.g[test], own(found, test))
     return covered[found.tested]
-
-
-def own_coverage(curves: Curves, found: HeldOut) -> Array:
-    """The same for the intervals of a Gaussian process itself, ± 1.645 standard deviations."""
-    rows = found.tested
-    assert found.deviation is not None
-    error, width = np.abs(found.g - curves.g)[rows], 1.6449 * found.deviation[rows]
-    counted = (width > 0) | (error > 0)
-    covered = ((error <= width) & counted).sum(1) / np.maximum(counted.sum(1), 1)
-    # of one curve to learn from no deviation is known, and no interval was given
-    return np.where(np.isfinite(width).all(1), covered, np.nan)
 
 
 def squared_errors(curves: Curves, found: HeldOut, base: HeldOut) -> tuple[Array, Array]:
@@ -251,15 +245,12 @@ def _judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: 
                 p, skill = permutation_test(curves, fit, number, partial(step, f"{name}, shuffled"))
                 row = replace(row, p=p, shuffled=skill)
             rows.append(row)
-            if found.deviation is not None:
-                rows.append(replace(row, model=f"{name}, own σ", covered=own_coverage(curves, found), p=np.nan,
-                                    shuffled=np.nan, trainings=()))
     return sorted(rows, key=lambda row: SPLITS.index(row.split)), missing
 
 
 def best_of(rows: Sequence[Row]) -> Row | None:
     """By glass, the model with the highest explained share, or skill where noise is not known."""
-    known = [row for row in rows if row.split == "by glass" and row.model != BASELINE and "own σ" not in row.model]
+    known = [row for row in rows if row.split == "by glass" and row.model != BASELINE]
     return max(known, key=lambda row: tuple(np.nan_to_num((row.explained[0], row.skill[0]), nan=-np.inf)), default=None)
 
 

@@ -2,7 +2,8 @@
 
 Records of the commonest force field and protocol (all settings but seed, composition and size) count, and each seed
 once; of a composition's sizes the one with most seeds. What is left out stands in `Curves.left_out`. A curve has 100
-bins up to 10 Å, as the paper's. Pairs that a glass does not have, or that are too rare in it, are not there.
+bins up to 10 Å, as the paper's. Pairs that a glass does not have are not there; those that are too rare in it for a
+curve to judge models by are kept apart, for models that know how noisy they are (`Curves.sparse`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .shells import end_of_first_shell, shell_volumes
 
 BINS, REACH = 100, 10.0  # of a curve; Å
 LEAST_COUNTS = 300.0  # pairs of atoms in the first shell, over all seeds, that a curve must be expected to have
+SPARSE_COUNTS = 30.0  # the same for a sparse one
 LIBRARY = Path(__file__).parents[1] / "data/glasses/library"
 
 
@@ -48,6 +50,7 @@ class Curves:
     densities : (n, 2) 1/Å³ of the two elements.
     cutoffs : end of the first shell of each pair, Å.
     left_out : lines on the records that do not count. field : name of the force field.
+    sparse : curves of the same glasses with too few counts to be tested.
     """
 
     compositions: tuple[Composition, ...]
@@ -63,6 +66,7 @@ class Curves:
     cutoffs: dict[Pair, float]
     left_out: tuple[str, ...] = ()
     field: str = ""
+    sparse: Curves | None = None
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -87,22 +91,47 @@ class Curves:
         return np.array([row for row, one in enumerate(self.pairs) if one == pair], int)
 
     def rows(self, index: Iterable[int] | NDArray[np.int64]) -> Curves:
-        """Some of the curves; the glasses keep their numbers."""
+        """Some of the curves, and the sparse ones of their glasses; the glasses keep their numbers."""
         index = np.asarray(list(index), int)
+        sparse = self.sparse
+        if sparse is not None:
+            sparse = sparse.rows(np.flatnonzero(np.isin(sparse.glass, self.glass[index])))
         return replace(
             self, glass=self.glass[index], pairs=tuple(self.pairs[i] for i in index), g=self.g[index],
             variance=self.variance[index], seeds=self.seeds[index], expected=self.expected[index],
-            densities=self.densities[index],
+            densities=self.densities[index], sparse=sparse,
         )  # fmt: skip
 
+    def with_sparse(self) -> Curves:
+        """All curves as one, the sparse ones last."""
+        if self.sparse is None:
+            return self
+        other = self.sparse
+        return replace(
+            self, glass=np.concatenate([self.glass, other.glass]), pairs=self.pairs + other.pairs,
+            g=np.concatenate([self.g, other.g]), variance=np.concatenate([self.variance, other.variance]),
+            seeds=np.concatenate([self.seeds, other.seeds]), expected=np.concatenate([self.expected, other.expected]),
+            densities=np.concatenate([self.densities, other.densities]), sparse=None,
+        )  # fmt: skip
+
+    def noise_of_a_count(self, pair: Pair) -> NDArray[np.float64]:
+        """Variance of g times expected pairs of atoms, mean over the pair's curves (bins,): the variance of a ratio of
+        counts goes as one over the counts. NaN where no variance is known."""
+        rows = [row for row in self.of_pair(pair) if np.isfinite(self.variance[row]).all()]
+        return (self.variance[rows] * self.expected[rows, None]).mean(0) if rows else np.full(len(self.r), np.nan)
+
     def with_enough(self, least: float = LEAST_COUNTS) -> tuple[Curves, list[str]]:
-        """The curves with more than `least` expected pairs in the first shell, and lines that list the others."""
+        """The curves with more than `least` expected pairs in the first shell, with those of the same glasses that have
+        more than `SPARSE_COUNTS` as sparse ones; and lines that list the others."""
         chosen = np.flatnonzero(self.expected > least)
+        sparse = self.rows(np.flatnonzero((self.expected > SPARSE_COUNTS) & (self.expected <= least)
+                                          & np.isin(self.glass, self.glass[chosen])))
         left: dict[Pair, list[str]] = {}
         for row in np.flatnonzero(self.expected <= least):
             text = f"{self.compositions[self.glass[row]]} ({self.expected[row]:.0f})"
             left.setdefault(self.pairs[row], []).append(text)
-        return self.rows(chosen), ["-".join(pair) + ": " + ", ".join(which) for pair, which in sorted(left.items())]
+        lines = ["-".join(pair) + ": " + ", ".join(which) for pair, which in sorted(left.items())]
+        return replace(self.rows(chosen), sparse=sparse if len(sparse) else None), lines
 
     def fingerprint(self) -> str:
         """A hash of the curves: weights belong to the data they were fitted to."""
@@ -198,8 +227,7 @@ def _with_shells(curves: Curves, number: NDArray[np.float64]) -> Curves:
         expected[rows] = number[rows] * (shell_volumes(curves.r) * mean)[inside].sum()
         several = rows[curves.seeds[rows] > 1]
         if len(several):
-            # the variance of a ratio of counts goes as one over the counts
-            unit = (variance[several] * expected[several, None]).mean(0)
+            unit = replace(curves, expected=expected, variance=variance).noise_of_a_count(pair)
             for row in rows[curves.seeds[rows] == 1]:
                 variance[row] = unit / expected[row]
     return replace(curves, expected=expected, variance=variance, cutoffs=cutoffs)

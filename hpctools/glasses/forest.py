@@ -84,11 +84,12 @@ def scan(name: str, inputs: Array, targets: Array, folds: Sequence[tuple[NDArray
 
 
 class Components:
-    """Principal components of curves (Pearson 1901), at most `number`."""
+    """Principal components of curves (Pearson 1901), at most `number`; weights: of the curves (n,), else equal."""
 
-    def __init__(self, curves: Array, number: int = 8) -> None:
-        self.mean = curves.mean(0)
-        _, self.lengths, directions = np.linalg.svd(curves - self.mean, full_matrices=False)
+    def __init__(self, curves: Array, number: int = 8, weights: Array | None = None) -> None:
+        w = np.ones(len(curves)) if weights is None else weights
+        self.mean = np.average(curves, axis=0, weights=w)
+        _, self.lengths, directions = np.linalg.svd(np.sqrt(w)[:, None] * (curves - self.mean), full_matrices=False)
         rank = int((self.lengths > 1e-9 * max(self.lengths[0], 1e-300)).sum()) if len(self.lengths) else 0
         self.directions = directions[: min(number, rank)]
 

@@ -2,8 +2,8 @@
 
 What takes time is kept in a folder of runs and not done again: networks as KIND/FOLD (the same folders as of
 `python -m hpctools.glasses train`), or, where that is of other curves or epochs, as KIND/FOLD-HASH-EPOCHS; predictions
-of models without a network as predictions/MODEL-FOLD-HASHES.npz, the hashes those of training curves, test curves and
-the program.
+of models without a network as predictions/MODEL-FOLD-HASHES.npz, the hashes those of training curves, sparse ones, test
+curves and the program.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from hpctools.whole import whole
 from .curves import Curves
 from .images import Axes
 from .learning_settings import folder_name, for_kind
-from .models import ComponentForest, DirectForest, GaussianProcess, Model, NearestComposition, PairMean
+from .models import ComponentForest, DirectForest, GaussianProcess, Model, NearestComposition, PairMean, with_deviation
 from .splits import Fold
 
 if TYPE_CHECKING:
@@ -143,7 +143,9 @@ def _cached(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None
     if name not in SIMPLE:  # a network may be trained further, and predicts quickly
         return _fitted(name, curves, fold, runs, stop, trainings)
     words = name.replace(",", "").replace(" ", "-")
-    hashed = "-".join([*(curves.rows(rows).fingerprint() for rows in (fold.train, fold.test)), _program()])
+    learned = curves.rows(fold.train)
+    parts = [learned, *([learned.sparse] if learned.sparse is not None else []), curves.rows(fold.test)]
+    hashed = "-".join([*(part.fingerprint() for part in parts), _program()])
     path = runs.folder / "predictions" / f"{words}-{fold.name}-{hashed}.npz"
     found = _read(path)
     if found is None:
@@ -167,7 +169,8 @@ def _read(path: Path) -> dict[str, Array] | None:
 def _program() -> str:
     """A hash of what the predictions of `SIMPLE` follow from beside the curves."""
     here = Path(__file__).parent
-    text = "".join((here / f"{name}.py").read_text(encoding="utf-8") for name in ("models", "forest", "fingerprint"))
+    text = "".join((here / f"{name}.py").read_text(encoding="utf-8")
+                   for name in ("models", "forest", "fingerprint", "boron"))
     return hashlib.sha256(f"{text}{version('scikit-learn')}{version('numpy')}".encode()).hexdigest()[:8]
 
 
@@ -177,10 +180,8 @@ def _fitted(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None
     if name in SIMPLE:
         model = SIMPLE[name]()
         model.fit(learned)
-        if isinstance(model, GaussianProcess):
-            g, deviation = model.predict_with_deviation(asked)
-            return {"g": g, "deviation": deviation}
-        return {"g": model.predict(asked)}
+        g, deviation = with_deviation(model, asked)
+        return {"g": g, "deviation": deviation} if isinstance(model, GaussianProcess) else {"g": g}
     if name == MEAN_FORCE:
         return {"g": mean_force(curves, fold, runs, stop, trainings).predict(asked)}
     return _latent(name, curves, curves, fold, runs, stop, trainings)

@@ -7,6 +7,9 @@ pair's errors at r over the glasses, joined with the mean over the nearest five 
 is the quantile of |error| / s over all curves and bins, s of a curve without this curve's own error, so that q makes up
 for few glasses. Bins in which the pair has no error at all, as in the core, have no width and do not count. Coverage is
 of the bins of glasses like those of the errors, in the mean; not of whole curves, and not of each composition.
+
+Of a model that knows its own standard deviation σ(r) of each curve, as a Gaussian process, the half-width is q σ(r)
+with the quantile q of |error| / σ: wider where less was learned.
 """
 
 from __future__ import annotations
@@ -33,16 +36,18 @@ def _scale_of(total: Array, number: int) -> Array:
 
 @dataclass(frozen=True)
 class Conformal:
-    """Scale s of each pair (pairs, bins), and q."""
+    """Scale s of each pair (pairs, bins), and q; q_own: that of a model's own deviations, NaN without any."""
 
     pairs: tuple[Pair, ...]
     scale: Array
     q: float
+    q_own: float = np.nan
 
     @classmethod
-    def of(cls, query: Query, glass: NDArray[np.int64], errors: Array, level: float = LEVEL) -> Conformal:
-        """From the errors (n, bins) of curves that were predicted without their glass (n,). Raises ValueError where
-        there is none."""
+    def of(cls, query: Query, glass: NDArray[np.int64], errors: Array, deviation: Array | None = None,
+           level: float = LEVEL) -> Conformal:
+        """From the errors (n, bins) of curves that were predicted without their glass (n,), and the deviations that
+        their model gave (n, bins), NaN where it knew none. Raises ValueError where there is no error."""
         if not errors.any():
             raise ValueError("no errors to make intervals of")
         square = errors**2
@@ -58,15 +63,24 @@ class Conformal:
                 scores[row, active] = np.abs(errors[row, active]) / others[active]
         known = scores[np.isfinite(scores)]
         # without a pair that two glasses have, that of the normal distribution
-        return cls(tuple(pairs), np.array(scale), float(np.quantile(known, level)) if len(known) else _NORMAL)
+        q = float(np.quantile(known, level)) if len(known) else _NORMAL
+        q_own = np.nan
+        if deviation is not None:
+            told = np.isfinite(deviation) & ((deviation > 0) | (errors != 0))
+            if told.any():
+                q_own = float(np.quantile(np.abs(errors[told]) / np.maximum(deviation[told], 1e-12), level))
+        return cls(tuple(pairs), np.array(scale), q, q_own)
 
-    def half_width(self, query: Query) -> Array:
-        """(n, bins)."""
-        return np.array([self.q * self._scale(pair) for _, pair in query])
+    def half_width(self, query: Query, deviation: Array | None = None) -> Array:
+        """(n, bins); by the model's deviations (n, bins) where it knows them."""
+        width = np.array([self.q * self._scale(pair) for _, pair in query])
+        if deviation is None or not np.isfinite(self.q_own):
+            return width
+        return np.where(np.isfinite(deviation).all(1, keepdims=True), self.q_own * deviation, width)
 
-    def covered(self, query: Query, errors: Array) -> Array:
+    def covered(self, query: Query, errors: Array, deviation: Array | None = None) -> Array:
         """Share of each curve's bins inside its interval (n,); bins without width or error do not count."""
-        width = self.half_width(query)
+        width = self.half_width(query, deviation)
         counted = (width > 0) | (errors != 0)
         return np.asarray(((np.abs(errors) <= width) & counted).sum(1) / np.maximum(counted.sum(1), 1))
 

@@ -17,7 +17,7 @@ from hpctools.stop import COMPLETE, STOPPED, Stop
 from . import curves, prediction
 from .curves import LIBRARY, Curves
 from .learning_settings import GlassTraining, folder_name
-from .models import GaussianProcess
+from .models import GaussianProcess, with_deviation
 from .splits import Fold, fold
 
 FILE = "pair_correlation.npz"
@@ -89,14 +89,16 @@ def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: b
         if settings.fold != "all":
             return COMPLETE
         errors = np.full_like(data.g, np.nan)
+        deviations = np.full_like(data.g, np.nan)
         for inner in inner_folds:
             part = replace(inner, test=inner.test[:0]) if kind == "mean-force" else inner
             model = _of_fold(kind, data, part, settings, folder, world, stop, arguments, trained)
             if model is None:
                 return STOPPED
-            errors[inner.test] = model.predict(data.rows(inner.test).query) - data.g[inner.test]
+            g, deviations[inner.test] = with_deviation(model, data.rows(inner.test).query)
+            errors[inner.test] = g - data.g[inner.test]
     if world.rank == 0:
-        _finish(kind, data, errors, trained, settings, folder, arguments)
+        _finish(kind, data, (errors, deviations), trained, settings, folder, arguments)
     return COMPLETE
 
 
@@ -136,8 +138,9 @@ def _of_fold(kind: str, data: Curves, inner: Fold, settings: GlassTraining, fold
     return _train(kind, data, inner, settings, folder / inner.name, world, stop, arguments)
 
 
-def _finish(kind: str, data: Curves, errors: Array, trained: Any, settings: GlassTraining, folder: Path,
+def _finish(kind: str, data: Curves, unseen: tuple[Array, Array], trained: Any, settings: GlassTraining, folder: Path,
             arguments: Sequence[str]) -> None:
+    """unseen: errors (n, bins) and deviations of curves whose glass was not learned from."""
     if kind == "gaussian-process":
         arrays = {f"model/{'-'.join(pair)}": one.parameters for pair, one in trained.pairs.items()}
         config: dict[str, Any] = {}
@@ -146,9 +149,9 @@ def _finish(kind: str, data: Curves, errors: Array, trained: Any, settings: Glas
         config = {"model": trained.config}
     path = folder / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    error = float(np.sqrt((errors**2).mean()))
+    error = float(np.sqrt((unseen[0] ** 2).mean()))
     name = "rmse_glasses_seen_by_network" if kind in prediction.SEEN else "rmse_unseen_glasses"
-    prediction.save(path, kind, data, errors, arrays, config, settings, arguments, {name: error})
+    prediction.save(path, kind, data, unseen, arrays, config, settings, arguments, {name: error})
     if kind in prediction.SEEN:
         print(f"{path}: root mean square error of g {error:.3f} in glasses that the network has seen, and only the "
               "forest has not: intervals from these errors are too narrow")

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .boron import K_MAX, MODIFIERS, ratios, yun_bray_dell
+from .composition import Composition
 from .curves import Curves
 from .fingerprint import Pair, Query, matrix, mole_fractions, substitutes
 from .forest import PAPER, Components, FittedForest, Forest
@@ -103,31 +105,36 @@ class ComponentForest:
 
 
 class GaussianProcess:
-    """Within each pair, Gaussian processes over mole fractions for the scores of at most eight principal components.
+    """Within each pair, Gaussian processes over `glass_inputs` for the scores of at most eight principal components.
 
     The kernel of a score is a linear term, for the trend, plus a Gaussian of one length, plus white noise; its four
     parameters maximise the likelihood (C. E. Rasmussen and C. K. I. Williams, Gaussian Processes for Machine
-    Learning, MIT Press 2006, chapters 2 and 5). Predictions are cut off at 0.
+    Learning, MIT Press 2006, chapters 2 and 5). Sparse curves are learned from, too: each curve has, beside the white
+    noise, what its counts leave it more than the best curve of the pair. Predictions are cut off at 0.
     """
 
     name = "Gaussian process"
 
     def fit(self, curves: Curves, parameters: dict[Pair, Array] | None = None) -> None:
-        """parameters: logarithms of the kernels' of each pair (components, 4), from an earlier fit; else fitted."""
+        """parameters: logarithms of the kernels' of each pair (components, 4), from an earlier fit, and only of these
+        pairs; else fitted."""
         self.means = PairMean()
         self.means.fit(curves)
+        every = curves.with_sparse()
         self.pairs: dict[Pair, _PairProcess] = {}
-        for pair in curves.known_pairs:
-            rows = curves.of_pair(pair)
-            inputs = np.array([mole_fractions(curves.realised[glass]) for glass in curves.glass[rows]])
-            self.pairs[pair] = _PairProcess(inputs, curves.g[rows], None if parameters is None else parameters[pair])
+        for pair in curves.known_pairs if parameters is None else parameters:
+            rows = every.of_pair(pair)
+            inputs = np.array([glass_inputs(every.realised[glass]) for glass in every.glass[rows]])
+            self.pairs[pair] = _PairProcess(
+                inputs, every.g[rows], every.expected[rows], len(curves.of_pair(pair)), every.noise_of_a_count(pair),
+                None if parameters is None else parameters[pair])
 
     def predict(self, query: Query) -> Array:
         return self.predict_with_deviation(query)[0]
 
     def predict_with_deviation(self, query: Query) -> tuple[Array, Array]:
         """g and its standard deviation, noise of the seeds included (n, bins)."""
-        found = [self._one(np.array([mole_fractions(glass)]), pair) for glass, pair in query]
+        found = [self._one(glass_inputs(glass)[None], pair) for glass, pair in query]
         return np.array([max_0(g) for g, _ in found]), np.array([deviation for _, deviation in found])
 
     def _one(self, inputs: Array, pair: Pair) -> tuple[Array, Array]:
@@ -139,24 +146,47 @@ class GaussianProcess:
         return means.mean(0), np.sqrt(spread)
 
 
-class _PairProcess:
-    """The processes of one pair. inputs (n, 6), curves (n, bins)."""
+def glass_inputs(glass: Composition) -> Array:
+    """What the network of a glass follows from (8,): mole fractions, half the share N4 of boron with four oxygens by
+    the model of Yun, Bray and Dell, and the mole fraction of modifiers that boron leaves to break the network."""
+    fractions, modifiers = mole_fractions(glass), sum(glass[oxide] for oxide in MODIFIERS) / 100
+    if not glass["B2O3"]:
+        return np.array([*fractions, 0.25, modifiers])  # the middle of N4
+    r, k = ratios(glass)
+    n4 = yun_bray_dell(r, min(k, K_MAX))
+    return np.array([*fractions, n4 / 2, max(modifiers - n4 * glass["B2O3"] / 100, 0.0)])
 
-    def __init__(self, inputs: Array, curves: Array, parameters: Array | None) -> None:
+
+class _PairProcess:
+    """The processes of one pair. inputs (n, 8), curves (n, bins), the sparse ones last, expected pairs of atoms (n,);
+    usual: the number of curves that are not sparse; noise: `noise_of_a_count` (bins,), NaN where it is not known."""
+
+    def __init__(self, inputs: Array, curves: Array, expected: Array, usual: int, noise: Array,
+                 parameters: Array | None) -> None:
+        best = 1 / expected.max()
+        weights = 1 / (1 / expected + best)
+        weights /= weights.sum()
+        further = 1 / expected - best  # than the noise of the best curve, which white noise stands for
+        noise = np.nan_to_num(noise)
         # two curves or fewer show no dependence on composition
-        self.components = Components(curves, max(min(COMPONENTS, len(curves) - 2), 0))
+        self.components = Components(curves, max(min(COMPONENTS, len(curves) - 2), 0), weights)
         self.spread = curves.std(0)
         scores = self.components.scores(curves)
         rest = curves - self.components.curves(scores)
-        free = max(len(curves) - 1 - scores.shape[1], 1)
-        self.rest = (rest**2).sum(0) / free
-        if not scores.shape[1]:
-            self.rest = curves.var(0, ddof=1) if len(curves) > 1 else np.full(curves.shape[1], np.nan)
-        self.scale = scores.std(0)
+        self.scale = np.sqrt(weights @ scores**2)
         self.centre = inputs.mean(0)
+        within = noise @ self.components.directions.T**2  # of a count, of each score
+        beside = np.maximum(noise - within @ self.components.directions**2, 0)
+        # what the components leave, of a curve with the counts of those that are not sparse
+        unlike = weights @ (rest**2 - further[:, None] * beside) * len(curves)
+        unlike = np.maximum(unlike / max(len(curves) - 1 - scores.shape[1], 1), best * beside)
+        more = float(further[:usual].mean())
+        self.rest = unlike + more * beside if len(curves) > 1 else np.full(curves.shape[1], np.nan)
+        self.noise = more * within
         self.processes = [
-            _fit_process(self._scaled(inputs), column / scale, None if parameters is None else parameters[k])
-            for k, (column, scale) in enumerate(zip(scores.T, self.scale))
+            _fit_process(self._scaled(inputs), column / scale, further * one / scale**2,
+                         None if parameters is None else parameters[k])
+            for k, (column, scale, one) in enumerate(zip(scores.T, self.scale, within))
         ]
 
     def _scaled(self, inputs: Array) -> Array:
@@ -171,12 +201,13 @@ class _PairProcess:
         means, variances = np.zeros(len(self.processes)), np.zeros(len(self.processes))
         for k, process in enumerate(self.processes):
             mean, deviation = process.predict(self._scaled(inputs), return_std=True)
-            means[k], variances[k] = mean[0] * self.scale[k], (deviation[0] * self.scale[k]) ** 2
+            means[k] = mean[0] * self.scale[k]
+            variances[k] = (deviation[0] * self.scale[k]) ** 2 + self.noise[k]
         variance = self.rest + variances @ self.components.directions**2
         return self.components.curves(means), np.sqrt(variance)
 
 
-def _fit_process(inputs: Array, targets: Array, parameters: Array | None) -> Any:
+def _fit_process(inputs: Array, targets: Array, noise: Array, parameters: Array | None) -> Any:
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
@@ -187,11 +218,20 @@ def _fit_process(inputs: Array, targets: Array, parameters: Array | None) -> Any
               + ConstantKernel(0.5, (1e-4, 30.0)) * RBF(2.0, (0.5, 30.0)) + WhiteKernel(0.3, (1e-4, 2.0)))
     if parameters is not None:
         kernel = kernel.clone_with_theta(parameters)
-    process = GaussianProcessRegressor(kernel, optimizer="fmin_l_bfgs_b" if parameters is None else None)
+    process = GaussianProcessRegressor(kernel, alpha=1e-10 + noise,
+                                       optimizer="fmin_l_bfgs_b" if parameters is None else None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is an answer
         process.fit(inputs, targets)
     return process
+
+
+def with_deviation(model: Model, query: Query) -> tuple[Array, Array]:
+    """g (n, bins) and its standard deviations, NaN of a model that knows none."""
+    if isinstance(model, GaussianProcess):
+        return model.predict_with_deviation(query)
+    g = model.predict(query)
+    return g, np.full_like(g, np.nan)
 
 
 def max_0(g: Array) -> Array:

@@ -31,18 +31,20 @@ Array = NDArray[np.float64]
 def shuffled(curves: Curves, seed: int) -> Curves:
     """The same curves, the glasses that they belong to permuted within each pair, together as far as pairs allow."""
     rng = np.random.default_rng(seed)
-    names = np.unique(curves.glass)
+    names = np.unique(curves.with_sparse().glass)
     follower = dict(zip(names.tolist(), rng.permutation(names).tolist()))
-    glass = curves.glass.copy()
-    for pair in curves.known_pairs:
-        rows = curves.of_pair(pair)
-        having = set(curves.glass[rows].tolist())
+    every = curves.with_sparse()
+    glass = every.glass.copy()
+    for pair in every.known_pairs:
+        rows = every.of_pair(pair)
+        having = set(every.glass[rows].tolist())
         for row in rows:
-            other = follower[int(curves.glass[row])]
+            other = follower[int(every.glass[row])]
             while other not in having:
                 other = follower[other]
             glass[row] = other
-    return replace(curves, glass=glass)
+    sparse = None if curves.sparse is None else replace(curves.sparse, glass=glass[len(curves):])
+    return replace(curves, glass=glass[: len(curves)], sparse=sparse)
 
 
 def pairs_to_learn(pairs: tuple[Pair, ...], baseline: Array, noise: Array) -> list[Pair]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,12 @@ from .forcefield import ForceFieldError, available
 from .forcefield import load as load_field
 from .intervals import LEVEL, Conformal
 from .learning_settings import GlassTraining
-from .models import GaussianProcess, Model
+from .models import GaussianProcess, Model, with_deviation
 from .relaxed_density import RelaxedDensity, simulated
 from .shells import coordination_number, first_peak
 from .splits import FOLDS, Fold, by_glass
 
-NETWORK = "glass pair correlation"
+NETWORK = "glass pair correlation 2"
 SHIPPED = Path(__file__).parents[1] / "data/glasses/pair_correlation.npz"
 SEEN = ("autoencoder",)  # kinds whose network has learned from the glasses by whose errors the intervals are made
 Array = NDArray[np.float64]
@@ -108,8 +108,8 @@ class Predictor:
         FingerprintError."""
         check(glass, pair)
         query = [(glass, pair)]
-        g = self.model.predict(query)[0]
-        width = self.conformal.half_width(query)[0]
+        curve, deviation = with_deviation(self.model, query)
+        g, width = curve[0], self.conformal.half_width(query, deviation)[0]
         value, relative, source = self._density(glass) if density is None else (density, 0.0, "as given")
         cutoff = self.cutoff(pair)
         share = shares(glass)
@@ -202,18 +202,23 @@ def counting_errors(curves: Curves, errors: Array) -> Array:
                      for error, density, pair in zip(errors, curves.densities, curves.pairs)])
 
 
-def save(path: Path, kind: str, curves: Curves, errors: Array, arrays: dict[str, NDArray[Any]], config: dict[str, Any],
-         settings: GlassTraining, arguments: Sequence[str], results: dict[str, Any]) -> None:
-    """Write a trained model. errors (n, bins): of each curve where its glass was not learned from."""
+def save(path: Path, kind: str, curves: Curves, unseen: tuple[Array, Array], arrays: dict[str, NDArray[Any]],
+         config: dict[str, Any], settings: GlassTraining, arguments: Sequence[str], results: dict[str, Any]) -> None:
+    """Write a trained model. unseen: errors (n, bins) of each curve where its glass was not learned from, and the
+    deviations that the model gave for them, NaN where it knows none."""
+    every = curves.with_sparse()  # which have no errors
+    errors, deviations = unseen
     table: dict[str, NDArray[Any]] = {
-        "curves/g": curves.g.astype(np.float32), "curves/errors": errors.astype(np.float32),
-        "curves/glass": curves.glass.astype(np.int16), "curves/seeds": curves.seeds.astype(np.int8),
-        "curves/densities": curves.densities, "curves/r": curves.r,
+        "curves/g": every.g.astype(np.float32), "curves/errors": errors.astype(np.float32),
+        "curves/deviations": deviations.astype(np.float32),
+        "curves/glass": every.glass.astype(np.int16), "curves/seeds": every.seeds.astype(np.int8),
+        "curves/densities": every.densities, "curves/expected": every.expected, "curves/r": curves.r,
+        "curves/noise": np.array([every.noise_of_a_count(pair) for pair in every.known_pairs], np.float32),
     }  # fmt: skip
     head = {
         **config, "network": NETWORK, "kind": kind, "compositions": [str(glass) for glass in curves.compositions],
         "units": [json.loads(_units(glass)) for glass in curves.realised],
-        "pairs": ["-".join(pair) for pair in curves.pairs],
+        "pairs": ["-".join(pair) for pair in every.pairs],
         "cutoffs": {"-".join(pair): value for pair, value in curves.cutoffs.items()}, "field": curves.field,
         "curves": curves.fingerprint(), "settings": asdict(settings),
     }  # fmt: skip
@@ -236,7 +241,7 @@ def load(path: str | Path, pairs: Sequence[Pair] = ()) -> Predictor:
     stored = weights.load(path, {"network": NETWORK})
     curves = _curves(stored)
     errors = stored.arrays["curves/errors"].astype(float)
-    conformal = Conformal.of(curves.query, curves.glass, errors)
+    conformal = Conformal.of(curves.query, curves.glass, errors, stored.arrays["curves/deviations"].astype(float))
     counting = Conformal.of(curves.query, curves.glass, counting_errors(curves, errors))
     relaxed = RelaxedDensity.of(*simulated(curves))
     return Predictor(_model(stored, curves, pairs), curves, conformal, counting, relaxed, stored)
@@ -244,14 +249,16 @@ def load(path: str | Path, pairs: Sequence[Pair] = ()) -> Predictor:
 
 def _curves(stored: Weights) -> Curves:
     a, c = stored.arrays, stored.config
-    n = len(c["pairs"])
-    return Curves(
+    n, pairs, expected = len(a["curves/errors"]), tuple(pair_of(name) for name in c["pairs"]), a["curves/expected"]
+    noise = dict(zip(dict.fromkeys(pairs), a["curves/noise"].astype(float)))
+    every = Curves(
         tuple(parse(text) for text in c["compositions"]), tuple(from_units(units) for units in c["units"]),
-        a["curves/glass"].astype(int), tuple(pair_of(name) for name in c["pairs"]), a["curves/r"],
-        a["curves/g"].astype(float), np.full(a["curves/g"].shape, np.nan), a["curves/seeds"].astype(int),
-        np.full(n, np.nan), a["curves/densities"], {pair_of(name): value for name, value in c["cutoffs"].items()},
+        a["curves/glass"].astype(int), pairs, a["curves/r"], a["curves/g"].astype(float),
+        np.array([noise[pair] for pair in pairs]) / expected[:, None], a["curves/seeds"].astype(int), expected,
+        a["curves/densities"], {pair_of(name): value for name, value in c["cutoffs"].items()},
         field=c.get("field", ""),
     )  # fmt: skip
+    return replace(every.rows(range(n)), sparse=every.rows(range(n, len(every))) if len(every) > n else None)
 
 
 def _model(stored: Weights, curves: Curves, pairs: Sequence[Pair]) -> Model:
@@ -261,8 +268,7 @@ def _model(stored: Weights, curves: Curves, pairs: Sequence[Pair]) -> Model:
         process = GaussianProcess()
         known = curves.known_pairs
         needed = {one for pair in pairs or known for one in ([pair] if pair in known else substitutes(pair, known))}
-        process.fit(curves.rows(row for row, pair in enumerate(curves.pairs) if pair in needed),
-                    {pair: own["-".join(pair)] for pair in needed})
+        process.fit(curves, {pair: own["-".join(pair)] for pair in needed})
         return process
     if kind == "mean-force":
         from .mean_force import MeanForce

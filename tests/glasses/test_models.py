@@ -90,7 +90,9 @@ def test_gaussian_process_of_two_curves_is_their_mean(shipped):
     process.fit(shipped)
     rows = shipped.of_pair(("Si", "O"))
     glass = shipped.realised[0]
-    np.testing.assert_allclose(process.predict([(glass, ("Si", "O"))])[0], shipped.g[rows].mean(0))
+    expected = shipped.expected[rows]
+    mean = np.average(shipped.g[rows], axis=0, weights=1 / (1 / expected + 1 / expected.max()))
+    np.testing.assert_allclose(process.predict([(glass, ("Si", "O"))])[0], mean)
     # a pair without curves: that of another dopant, else of all
     assert process.predict([(parse("90SiO2-10BaO"), ("Ba", "O"))]).shape == (1, 100)
 
@@ -262,6 +264,80 @@ def test_intervals_of_the_gaussian_process_hold_the_noise_of_bins():
     g, deviation = process.predict_with_deviation(data.query)
     new = data.g + rng.normal(0, 0.05, data.g.shape)
     assert (np.abs(new - g) < 1.645 * deviation).mean() == pytest.approx(0.90, abs=0.04)
+
+
+def test_gaussian_process_weighs_curves_by_their_counts():
+    """A law in 4 curves of 1000 counts and 26 of 100, with noise by counts: these help, and less so where their noise
+    is not known; errors are as large as the deviations say."""
+    rng = np.random.default_rng(8)
+    glasses = [f"{100 - x}SiO2-{x}Na2O" for x in range(4, 34)]
+    better, ratio = [], []
+    for _ in range(4):
+        data = designed(glasses, linear)
+        counts = np.full(60, 1000.0)  # of O-O, by which sparse glasses belong to the set
+        counts[2 * rng.permutation(30)[4:]] = 100.0
+        variance = np.tile((2.0 / counts)[:, None], (1, 40))
+        noisy = replace(data, g=data.g + rng.normal(0, np.sqrt(variance)), variance=variance, expected=counts)
+        chosen, _ = noisy.with_enough()
+        assert len(chosen) == 34 and len(chosen.sparse) == 26
+        asked, true = data.query[::2], data.g[::2]
+        errors = {}
+        for name, learned in (("good", replace(chosen, sparse=None)), ("all", chosen),
+                              ("alike", replace(noisy, expected=np.full(60, 500.0)))):
+            process = models.GaussianProcess()
+            process.fit(learned)
+            g, deviation = process.predict_with_deviation(asked)
+            errors[name] = ((g - true) ** 2).mean()
+            if name == "all":
+                new = true + rng.normal(0, np.sqrt(2.0 / 1000), true.shape)
+                ratio.append((np.abs(new - g) / deviation).mean() / np.sqrt(2 / np.pi))
+        better.append([errors["all"] / errors["good"], errors["all"] / errors["alike"]])
+    assert (np.mean(better, axis=0) < 0.9).all(), better
+    assert 0.5 < np.mean(ratio) < 1.5, ratio
+
+
+def test_sparse_curves_stay_with_their_glasses():
+    data = mixed()
+    data = replace(data, expected=np.where(np.arange(len(data)) % 3, 1000.0, 100.0))
+    chosen, left = data.with_enough()
+    assert len(chosen) + len(chosen.sparse) == len(data) == len(chosen.with_sparse()) and left
+    for part in by_glass(chosen):
+        learned = chosen.rows(part.train)
+        assert not set(learned.with_sparse().glass) & set(chosen.glass[part.test]) and len(learned.sparse)
+    made = permutation.shuffled(chosen, 2)
+    for pair in data.known_pairs:
+        before, after = (one.with_sparse() for one in (chosen, made))
+        rows = before.of_pair(pair)
+        assert sorted(after.glass[rows]) == sorted(before.glass[rows])
+        assert (after.glass[rows] != before.glass[rows]).any()
+
+
+def test_intervals_by_own_deviations_cover_what_they_say():
+    """Errors of each curve's own width, which the model tells up to a factor; a curve without deviations takes its
+    pair's."""
+    rng = np.random.default_rng(1)
+    query = [(parse(glass), ("Si", "O")) for glass in DOPED]
+    glass = np.arange(len(query))
+    width = np.exp(rng.normal(0, 1, len(query)))[:, None] * np.ones(60)
+    covered = []
+    for _ in range(20):
+        made = Conformal.of(query, glass, rng.normal(0, 1, width.shape) * width, 0.5 * width)
+        covered.append(made.covered(query, rng.normal(0, 1, width.shape) * width, 0.5 * width))
+    assert np.mean(covered) == pytest.approx(0.90, abs=0.01) and np.ptp(np.mean(covered, axis=0)) < 0.1
+    np.testing.assert_allclose(made.q_own, 2 * 1.645, rtol=0.1)
+    unknown = np.where(glass[:, None] == 0, np.nan, 0.5 * width)
+    np.testing.assert_array_equal(made.half_width(query, unknown)[0], made.half_width(query)[0])
+    np.testing.assert_allclose(made.half_width(query, unknown)[1:], made.q_own * 0.5 * width[1:])
+
+
+def test_what_the_network_of_a_glass_follows_from():
+    """Boron takes the sodium of a glass of little of it, R = 0.25: none is left to break bonds."""
+    few, many, none = (models.glass_inputs(parse(text)) for text in (
+        "60SiO2-32B2O3-8Na2O", "40SiO2-20B2O3-40Na2O", "80SiO2-20Na2O"))  # fmt: skip
+    assert few[6:] == pytest.approx([0.125, 0.0])
+    # R = K = 2: N4 = (8 + 2)/12 (1 - 2/4) = 0.417 beyond R = 0.5 + K/4
+    assert many[6:] == pytest.approx([2.5 / 12, 0.4 - 5 / 12 * 0.2]) and none[6:] == pytest.approx([0.25, 0.2])
+    assert few[:6].sum() == pytest.approx(1)
 
 
 def test_predictions_far_from_the_learned_glasses_say_so():
