@@ -24,8 +24,9 @@ TRAIN = """Learn g(r) from the records of glasses.
     python -m hpctools.glasses train autoencoder --fold glass-1
     mpiexec -n 4 python -m hpctools.glasses train autoencoder --fold all
 
-gaussian-process: one within each pair, over mole fractions. mean-force: a 1-D convolutional network for the change of
-the potential of mean force. autoencoder: images of curves to 8 latents, and a forest to these.
+gaussian-process: one within each pair, over mole fractions and what boron makes of them; it learns from curves with
+fewer than --least-counts counts (but 30 or more), too, by their noise. mean-force: a 1-D convolutional network for the
+change of the potential of mean force. autoencoder: images of curves to 8 latents, and a forest to these.
 Without --fold the model learns from every curve (the autoencoder from four fifths, as the paper's), its intervals come
 from five folds by glass, and the file pair_correlation.npz in --out serves `predict --weights`. The autoencoder is
 trained once: in these folds its forest alone is fitted anew, so that its intervals are too narrow, which `predict`
@@ -39,8 +40,9 @@ PREDICT = """g(r) of pairs in a glass, with intervals, coordination numbers and 
     python -m hpctools.glasses predict --composition 80SiO2-20BaO --pair Ba-O --csv ba.csv --out ba.png
     python -m hpctools.glasses predict --composition 60SiO2-20B2O3-20Na2O --json --weights runs/gp/pair_correlation.npz
 
-Without --pair all pairs of the glass are shown. Intervals hold 90 % of the bins of glasses like those learned from; a
-glass unlike them (other oxides, far from all of them, outside the force field's limits) gets a warning.
+Without --weights a Gaussian process of the shipped records predicts. Without --pair all pairs of the glass are shown.
+Intervals hold 90 % of the bins of glasses like those learned from; a glass unlike them (other oxides, far from all of
+them, outside the force field's limits) gets a warning.
 """
 
 _RAW = argparse.RawDescriptionHelpFormatter

@@ -85,6 +85,25 @@ def test_prediction_of_the_command(weights, short_glasses, tmp_path, capsys):
     assert 3 < expected < 5, "silicon in a glass has about four oxygens"
 
 
+def test_shipped_weights_belong_to_the_shipped_records(capsys):
+    """The same curves, the held-out errors of the README, and beyond them a wider interval."""
+    data, _ = curves.gather(curves.find([curves.LIBRARY])).with_enough()
+    made = prediction.load(prediction.SHIPPED, [("Si", "O")])
+    assert made.stored.config["curves"] == data.fingerprint()
+    np.testing.assert_allclose(made.curves.g, data.g, atol=1e-5)
+    assert len(made.curves.sparse) == len(data.sparse)
+    assert made.stored.results["rmse_unseen_glasses"] == pytest.approx(0.089, abs=0.001)
+    assert main(["predict", "--composition", "60SiO2-20B2O3-20Na2O", "--pair", "Si-O", "--no-figure", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)[0]
+    # the simulated glass, from which it has learned, within its own noise
+    row = next(row for row in data.of_pair(("Si", "O")) if str(data.compositions[data.glass[row]]) ==
+               "60SiO2-20B2O3-20Na2O")  # fmt: skip
+    assert np.sqrt(((found["g"] - data.g[row]) ** 2).mean()) < 3 * np.sqrt(data.noise[row])
+    width = [np.mean(one.high - one.g) for one in (made.predict(parse(text), ("Si", "O")) for text in (
+        "60SiO2-20B2O3-20Na2O", "20SiO2-20B2O3-60Na2O"))]  # fmt: skip
+    assert width[1] > 1.5 * width[0]
+
+
 def test_neighbours_have_the_error_of_the_density(weights, capsys):
     asked = ["predict", "--composition", "57SiO2-22B2O3-21Na2O", "--pair", "Si-O", "Na-Na", "--weights", str(weights),
              "--no-figure", "--json"]  # fmt: skip
