@@ -23,7 +23,7 @@ class GlassTraining(CommandSettings):
     records: tuple[str, ...] = setting((), "folders of records; the shipped ones if empty")
     fold: str = setting("all", "curves to learn from: all, or those outside a part that is kept for the test",
                         choices=FOLDS)  # fmt: skip
-    least_counts: float = setting(300.0, "expected pairs of atoms in the first shell, over all seeds, of a tested curve")
+    least_counts: float = setting(300.0, "expected pairs of atoms in the first shell, over seeds, of a tested curve")
     reach: float = setting(10.0, "up to which curves go; records of smaller boxes are refused", unit="Å")
     out: str = setting("", "folder of the run; runs/glasses/KIND/FOLD if empty")
     encoding: str = setting("raster", "of a curve as an image (autoencoder): plotted line, or lossless bars",
