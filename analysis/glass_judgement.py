@@ -53,6 +53,7 @@ from hpctools.progress import Progress
 Array = NDArray[np.float64]
 BASELINE = "pair mean"
 GOAL_EXPLAINED, GOAL_ERROR = 0.5, 1.5
+TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of root mean square errors
 HEAD = ("model", "split", "curves", "image MSE", "RMSE of g", "RMSE/σ", "skill", "explained", "peak [Å]", "height [%]",
         "neighbours", "coverage [%]", "p", "shuffled")  # fmt: skip
 
@@ -378,6 +379,10 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         right.plot(ends, ends, color="0.6", lw=0.8)
         right.set(xscale="log", yscale="log", xlabel="RMSE of g, pair mean", ylabel="RMSE of g; dashes: seeds' noise",
                   title=f"{best.model}, by glass")
+        for axis in (right.xaxis, right.yaxis):
+            axis.set_ticks(TICKS, [f"{tick:g}" for tick in TICKS])
+            axis.set_ticks([], minor=True)
+        right.set(xlim=ends)
     save(figure, path)
 
 
