@@ -362,7 +362,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
                 left.plot(max(value, -1.5), y, "o", ms=4, color=f"C{k}", label=split if j == 0 else None)
                 if np.isfinite(low):
                     left.plot([max(low, -1.5), max(high, -1.5)], [y, y], color=f"C{k}", lw=1)
-    left.set(yticks=range(len(names)), yticklabels=names, xlabel="skill over the pair mean, median over pairs (left edge: this or less)")
+    left.set(yticks=range(len(names)), yticklabels=names,
+             xlabel="skill over the pair mean, median over pairs (left edge: this or less)")
     left.axvline(0, color="0.5", lw=0.8)
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     best = best_of(rows)
