@@ -7,9 +7,11 @@
 Each line is a model in a split. Errors: mean squared error of 64 × 64 plots (as in the paper), median over curves of
 the root mean square error of g, and of its ratio to the seeds' noise σ; median over pairs of skill and of explained
 share 1 - (MSE - σ²)/(MSE of the pair mean - σ²), the latter over pairs with signal (MSE of the pair mean > 2 σ²); mean
-absolute errors of the first peak's position and height, and of the coordination number; coverage of 90 % intervals.
-Skill and explained share are of pairs with at least five curves, and of curves whose pair the fold learned from: the
-others have no pair mean. Brackets are 90 % bootstrap intervals over glasses.
+absolute errors of the first peak's position and height, and of the coordination number; coverage of 90 % intervals, of
+all bins, of the highest in the first shell, and of the coordination number. Skill and explained share are of pairs with
+at least five curves, and of curves whose pair the fold learned from: the others have no pair mean. Where a dopant or
+the top is left out, pairs that were never seen have a line of their own. Brackets are 90 % bootstrap intervals over
+glasses.
 
 "shuffled" and p, by glass: compositions are shuffled among the glasses --shuffles times (half as often for the Gaussian
 process, which takes half a minute each with 50 glasses), and the model is fitted anew to each. "shuffled" is its mean
@@ -20,10 +22,10 @@ folds: an autoencoder sees no composition, and that of a fold serves all shuffle
 
 Intervals of a fold come from the errors in the other folds; those of a left-out dopant or of the top from the split by
 glass, without the glasses that are tested. Those of the Gaussian process, which alone learns from curves with 30 counts
-or more as well, are in proportion to its own deviations. Networks are kept in --runs (python jobs/glass_train.py makes
-all folds of the autoencoder at once); what a model predicted is kept there too. --epochs and --force-epochs ask for
-networks of just so many epochs; without them those that are there serve. The epochs that were run, and how far each
-training had converged, stand below the table.
+or more as well, are in proportion to its own deviations; "plain" is the same over mole fractions, without such curves.
+Networks are kept in --runs (python jobs/glass_train.py makes all folds of the autoencoder at once); what a model
+predicted is kept there too. --epochs and --force-epochs ask for networks of just so many epochs; without them those
+that are there serve. The epochs that were run, and how far each training had converged, stand below the table.
 """
 
 from __future__ import annotations
@@ -43,9 +45,8 @@ from hpctools.glasses import errors as measures
 from hpctools.glasses.curves import Curves
 from hpctools.glasses.errors import Errors, bootstrap, median_explained, median_skill, shares
 from hpctools.glasses.fingerprint import Pair
-from hpctools.glasses.held_out import LATENT, MEAN_FORCE, MODELS, SIMPLE, HeldOut, NotTrained, Runs, held_out
+from hpctools.glasses.held_out import LATENT, MEAN_FORCE, MODELS, HeldOut, NotTrained, Runs, held_out
 from hpctools.glasses.intervals import LEVEL, Conformal
-from hpctools.glasses.models import GaussianProcess
 from hpctools.glasses.permutation import LEAST_SHUFFLES, permutation_test
 from hpctools.glasses.splits import SPLITS, SplitError, folds
 from hpctools.progress import Progress
@@ -55,13 +56,15 @@ BASELINE = "pair mean"
 GOAL_EXPLAINED, GOAL_ERROR = 0.5, 1.5
 TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of root mean square errors
 HEAD = ("model", "split", "curves", "image MSE", "RMSE of g", "RMSE/σ", "skill", "explained", "peak [Å]", "height [%]",
-        "neighbours", "coverage [%]", "p", "shuffled")  # fmt: skip
+        "neighbours", "coverage [%]", "at the peak", "of neighbours", "p", "shuffled")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
     """A model in a split; intervals are (low, high), NaN where there is none. n (tested,) arrays of single curves;
-    baseline: squared error of the pair mean, NaN where the fold has not learned from the pair."""
+    baseline: squared error of the pair mean, NaN where the fold has not learned from the pair; covered: share of the
+    bins inside the interval, and whether the highest of the first shell and the number of neighbours are. unseen: the
+    curves are of pairs that no fold has learned from."""
 
     model: str
     split: str
@@ -69,6 +72,9 @@ class Row:
     errors: Errors
     baseline: Array
     covered: Array
+    covered_peak: Array
+    covered_neighbours: Array
+    unseen: bool = False
     p: float = np.nan
     shuffled: float = np.nan
     trainings: tuple[str, ...] = ()
@@ -77,7 +83,7 @@ class Row:
     def label(self) -> str:
         """The model, with what its row is to be read with."""
         seen = self.model in LATENT and self.split == "random curves"
-        return self.model + (" (network saw the test curves)" if seen else "")
+        return self.model + " (network saw the test curves)" * seen + ", pairs never seen" * self.unseen
 
     def pair_shares(self) -> list[measures.PairShare]:
         """Of each pair."""
@@ -118,8 +124,9 @@ class Row:
             self.label, self.split, str(len(self.curves)), f"{100 * e.image.mean():.2f} %",
             f"{np.median(np.sqrt(e.mse)):.3f}", _text(self.over_noise()), _with(self.skill), _with(self.explained),
             _text(_mean(np.abs(e.peak)), "{:.3f}"), _text(100 * _mean(np.abs(e.height)), "{:.1f}"),
-            f"{np.abs(e.coordination).mean():.3f}", _with(self.coverage, 100), _text(self.p, "{:.3f}"),
-            _text(self.shuffled),
+            f"{np.abs(e.coordination).mean():.3f}", _with(self.coverage, 100),
+            _text(100 * _mean(self.covered_peak), "{:.0f}"), _text(100 * _mean(self.covered_neighbours), "{:.0f}"),
+            _text(self.p, "{:.3f}"), _text(self.shuffled),
         ]  # fmt: skip
 
 
@@ -142,20 +149,22 @@ def _with(found: tuple[float, tuple[float, float]], factor: float = 1) -> str:
     return text + (f" [{factor * low:.{digits}f}, {factor * high:.{digits}f}]" if np.isfinite(low) else "")
 
 
-def errors_of(curves: Curves, found: HeldOut) -> Errors:
-    """Of the tested curves."""
-    rows = found.tested
+def errors_of(curves: Curves, found: HeldOut, rows: NDArray[np.int64]) -> Errors:
+    """Of tested curves."""
     images = None if found.images is None else found.images[rows]
     return measures.of(curves.rows(rows), found.g[rows], found.top[rows], images)
 
 
 def coverage(curves: Curves, found: HeldOut, calibration: HeldOut | None) -> Array:
-    """Share of bins inside the interval, of each tested curve (n,). calibration: the split by glass, for a split whose
-    folds cannot serve each other."""
-    covered = np.full(len(curves), np.nan)
+    """Of each tested curve, the share of bins inside the interval, and whether (1 or 0) that of the highest bin in the
+    first shell holds it, and that of the first element's neighbours (n, 3). calibration: the split by glass, for a
+    split whose folds cannot serve each other."""
+    covered = np.full((len(curves), 3), np.nan)
+    weights = curves.counting_weights()
+    highest = np.argmax(np.where(weights > 0, curves.g, -1), axis=1)
 
-    def own(one: HeldOut, rows: Sequence[int] | NDArray[np.int64]) -> Array | None:
-        return None if one.deviation is None else one.deviation[rows]
+    def some(table: Array | None, rows: Sequence[int] | NDArray[np.int64]) -> Array | None:
+        return None if table is None else table[rows]
 
     source = found if calibration is None else calibration
     for index in np.unique(found.fold[found.tested]):
@@ -165,8 +174,15 @@ def coverage(curves: Curves, found: HeldOut, calibration: HeldOut | None) -> Arr
         calibrated = curves.rows(known)
         miss = source.g[known] - calibrated.g
         if len(known) and miss.any():
-            made = Conformal.of(calibrated.query, calibrated.glass, miss, own(source, known))
-            covered[test] = made.covered(curves.rows(test).query, found.g[test] - curves.g[test], own(found, test))
+            query, off = curves.rows(test).query, found.g[test] - curves.g[test]
+            made = Conformal.of(calibrated.query, calibrated.glass, miss, some(source.deviation, known))
+            covered[test, 0] = made.covered(query, off, some(found.deviation, test))
+            inside = np.abs(off) <= made.half_width(query, some(found.deviation, test))
+            covered[test, 1] = inside[np.arange(len(test)), highest[test]]
+            miss, off = ((table * weights[rows]).sum(1, keepdims=True) for table, rows in ((miss, known), (off, test)))
+            if miss.any():
+                made = Conformal.of(calibrated.query, calibrated.glass, miss, some(source.counting, known))
+                covered[test, 2] = made.covered(query, off, some(found.counting, test))
     return covered[found.tested]
 
 
@@ -197,7 +213,7 @@ def draws_of(name: str, split: str, shuffles: int, network_shuffles: int) -> int
         return 0
     if name == MEAN_FORCE:
         return network_shuffles
-    slow = name in LATENT or SIMPLE[name] is GaussianProcess
+    slow = name in LATENT or name.startswith("Gaussian process")
     return max(shuffles // 2, min(shuffles, LEAST_SHUFFLES)) if slow else shuffles
 
 
@@ -236,16 +252,20 @@ def _judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: 
                 step("", 1 + draws_of(name, split, *draws))
                 continue
             made[split, name] = found
-            tested = curves.rows(found.tested)
             _, baseline = squared_errors(curves, found, base)
-            row = Row(name, split, tested, errors_of(curves, found), baseline, coverage(curves, found, calibration),
-                      trainings=found.trainings)
+            covered = coverage(curves, found, calibration)
+            learned = found.learned[found.tested] | (not split.startswith("leave"))
+            row, *others = (
+                Row(name, split, curves.rows(found.tested[of]), errors_of(curves, found, found.tested[of]),
+                    baseline[of], *covered[of].T, unseen=unseen, trainings=found.trainings)
+                for unseen, of in ((False, learned), (True, ~learned)) if of.any()
+            )  # fmt: skip
             step(f"{name}, {split}")
             if number := draws_of(name, split, *draws):
                 fit = partial(refitted_forest, name, runs, curves) if name in LATENT else partial(refitted, name, runs)
                 p, skill = permutation_test(curves, fit, number, partial(step, f"{name}, shuffled"))
                 row = replace(row, p=p, shuffled=skill)
-            rows.append(row)
+            rows += [row, *others]
     return sorted(rows, key=lambda row: SPLITS.index(row.split)), missing
 
 
@@ -356,7 +376,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     names = [name for name in MODELS if any(row.model == name for row in rows) and name != BASELINE]
     for k, split in enumerate(splits):
         for j, name in enumerate(names):
-            for row in (row for row in rows if row.split == split and row.model == name):
+            for row in (row for row in rows if row.split == split and row.model == name and not row.unseen):
                 value, (low, high) = row.skill
                 y = j + 0.16 * (k - (len(splits) - 1) / 2)
                 left.plot(max(value, -1.5), y, "o", ms=4, color=f"C{k}", label=split if j == 0 else None)
@@ -416,6 +436,8 @@ def main() -> None:
     asked.add_argument("--network-shuffles", type=int, default=0, metavar="N",
                        help="the same for the mean-force network, which takes five trainings each (default 0)")
     given = asked.parse_args()
+    if min(given.shuffles, given.network_shuffles) < 0:
+        asked.error(f"--shuffles {given.shuffles}, --network-shuffles {given.network_shuffles}: expected 0 or more")
     if given.table:
         check_table(given.table)
     curves, left, runs, out = read(given)
@@ -436,7 +458,7 @@ def main() -> None:
               "curves")
     best = best_of(rows)
     if best is not None:
-        print(f"\nbest by glass: {best.model}, chosen by these same errors, so that they flatter it a little\n  " +
+        print(f"\nbest by glass: {best.model}, chosen by these same errors, which flatter it\n  " +
               "\n  ".join(goal_lines(best)))
     if any(name in LATENT for name in models):
         print("\n" + paper_table(curves, runs))

@@ -114,6 +114,11 @@ class Curves:
             densities=np.concatenate([self.densities, other.densities]), sparse=None,
         )  # fmt: skip
 
+    def counting_weights(self) -> NDArray[np.float64]:
+        """What g of each bin adds to the neighbours of the pair's first element within its first shell (n, bins)."""
+        ends = np.array([self.cutoffs[pair] for pair in self.pairs])
+        return self.densities[:, 1:] * shell_volumes(self.r) * (self.r < ends[:, None])
+
     def noise_of_a_count(self, pair: Pair) -> NDArray[np.float64]:
         """Variance of g times expected pairs of atoms, mean over the pair's curves (bins,): the variance of a ratio of
         counts goes as one over the counts. NaN where no variance is known."""

@@ -96,12 +96,14 @@ def pair_of(name: str) -> Pair:
 
 
 def substitutes(pair: Pair, known: Sequence[Pair]) -> list[Pair]:
-    """Pairs that stand for one without data: those with another dopant's cation in its place, else all known ones."""
+    """Pairs that stand for one without data: those with another dopant's cation in its place, else all known ones
+    with as many oxygens, else all."""
 
     def kind(one: Pair) -> list[str]:
         return sorted("dopant" if element in ("Ba", "Ti", "Zn") else element for element in one)
 
-    return [other for other in known if kind(other) == kind(pair)] or list(known)
+    alike = [other for other in known if kind(other) == kind(pair)]
+    return alike or [other for other in known if other.count("O") == pair.count("O")] or list(known)
 
 
 def shares(glass: Composition) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 What takes time is kept in a folder of runs and not done again: networks as KIND/FOLD (the same folders as of
 `python -m hpctools.glasses train`), or, where that is of other curves or epochs, as KIND/FOLD-HASH-EPOCHS; predictions
-of models without a network as predictions/MODEL-FOLD-HASHES.npz, the hashes those of training curves, sparse ones, test
-curves and the program.
+of models without a network as predictions/MODEL-FOLD-HASHES.npz, the hashes those of training curves, without and with
+sparse ones, their noise, test curves and the program.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ SIMPLE: dict[str, Callable[[], Model]] = {
     "PCA-8 + forest": ComponentForest,
     "direct forest, paper": lambda: DirectForest("paper"),
     "direct forest, fractions": lambda: DirectForest("fractions"),
+    "Gaussian process, plain": lambda: GaussianProcess(plain=True),
     "Gaussian process": GaussianProcess,
 }
 MEAN_FORCE = "mean-force network"
@@ -63,13 +64,15 @@ class NotTrained(Exception):
 class HeldOut:
     """Of the n curves of a data set: predictions (n, bins), NaN where no fold tests the curve; top (n,) of their plots;
     fold (n,) that tests a curve, -1 where none does; learned (n,): whether this fold learns from curves of its pair;
-    deviation (n, bins) and images (n, 64, 64) where a model has them; trainings: a line on the network of each fold."""
+    deviation (n, bins), counting (n, 1) of the first element's neighbours, and images (n, 64, 64) where a model has
+    them; trainings: a line on the network of each fold."""
 
     g: Array
     top: Array
     fold: NDArray[np.int64]
     learned: NDArray[np.bool_]
     deviation: Array | None = None
+    counting: Array | None = None
     images: Array | None = None
     trainings: tuple[str, ...] = ()
 
@@ -134,7 +137,7 @@ def held_out(name: str, curves: Curves, folds: list[Fold], runs: Runs, stop: Sto
             if key not in further:
                 further[key] = np.full((n, *found[key].shape[1:]), np.nan)
             further[key][test] = found[key]
-    return HeldOut(g, top, place, learned, further.get("deviation"), further.get("images"),
+    return HeldOut(g, top, place, learned, further.get("deviation"), further.get("counting"), further.get("images"),
                    tuple(dict.fromkeys(trainings)))
 
 
@@ -144,8 +147,9 @@ def _cached(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None
         return _fitted(name, curves, fold, runs, stop, trainings)
     words = name.replace(",", "").replace(" ", "-")
     learned = curves.rows(fold.train)
-    parts = [learned, *([learned.sparse] if learned.sparse is not None else []), curves.rows(fold.test)]
-    hashed = "-".join([*(part.fingerprint() for part in parts), _program()])
+    noise = hashlib.sha256(np.round(learned.with_sparse().variance, 9).tobytes()).hexdigest()[:8]
+    hashed = "-".join([learned.fingerprint(), learned.with_sparse().fingerprint()[:8], noise,
+                       curves.rows(fold.test).fingerprint(), _program()])
     path = runs.folder / "predictions" / f"{words}-{fold.name}-{hashed}.npz"
     found = _read(path)
     if found is None:
@@ -170,7 +174,7 @@ def _program() -> str:
     """A hash of what the predictions of `SIMPLE` follow from beside the curves."""
     here = Path(__file__).parent
     text = "".join((here / f"{name}.py").read_text(encoding="utf-8")
-                   for name in ("models", "forest", "fingerprint", "boron"))
+                   for name in ("models", "forest", "fingerprint", "boron", "curves", "held_out"))
     return hashlib.sha256(f"{text}{version('scikit-learn')}{version('numpy')}".encode()).hexdigest()[:8]
 
 
@@ -181,7 +185,10 @@ def _fitted(name: str, curves: Curves, fold: Fold, runs: Runs, stop: Stop | None
         model = SIMPLE[name]()
         model.fit(learned)
         g, deviation = with_deviation(model, asked)
-        return {"g": g, "deviation": deviation} if isinstance(model, GaussianProcess) else {"g": g}
+        if not isinstance(model, GaussianProcess):
+            return {"g": g}
+        counting = model.deviation_of_sums(asked, curves.rows(fold.test).counting_weights())
+        return {"g": g, "deviation": deviation, "counting": counting}
     if name == MEAN_FORCE:
         return {"g": mean_force(curves, fold, runs, stop, trainings).predict(asked)}
     return _latent(name, curves, curves, fold, runs, stop, trainings)

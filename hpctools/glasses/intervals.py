@@ -25,6 +25,7 @@ LEVEL = 0.90
 Array = NDArray[np.float64]
 _NORMAL = 1.6449
 _NEAR = 5  # bins
+_NONE = 1e-6  # an error or deviation below is rounding: a single pair of atoms in a bin is g of 1e-3 or more
 
 
 def _scale_of(total: Array, number: int) -> Array:
@@ -32,6 +33,10 @@ def _scale_of(total: Array, number: int) -> Array:
     window = np.ones(min(_NEAR, len(total)))
     near = np.convolve(total, window, "same") / np.convolve(np.ones_like(total), window, "same")
     return np.asarray(np.sqrt((np.maximum(total, 0) + np.maximum(near, 0) / number) / (number + 1)))
+
+
+def _rounded(values: Array) -> Array:
+    return np.where(np.abs(values) < _NONE, 0.0, values)
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Conformal:
            level: float = LEVEL) -> Conformal:
         """From the errors (n, bins) of curves that were predicted without their glass (n,), and the deviations that
         their model gave (n, bins), NaN where it knew none. Raises ValueError where there is no error."""
+        errors = _rounded(errors)
         if not errors.any():
             raise ValueError("no errors to make intervals of")
         square = errors**2
@@ -66,6 +72,7 @@ class Conformal:
         q = float(np.quantile(known, level)) if len(known) else _NORMAL
         q_own = np.nan
         if deviation is not None:
+            deviation = _rounded(deviation)
             told = np.isfinite(deviation) & ((deviation > 0) | (errors != 0))
             if told.any():
                 q_own = float(np.quantile(np.abs(errors[told]) / np.maximum(deviation[told], 1e-12), level))
@@ -76,11 +83,11 @@ class Conformal:
         width = np.array([self.q * self._scale(pair) for _, pair in query])
         if deviation is None or not np.isfinite(self.q_own):
             return width
-        return np.where(np.isfinite(deviation).all(1, keepdims=True), self.q_own * deviation, width)
+        return np.where(np.isfinite(deviation).all(1, keepdims=True), self.q_own * _rounded(deviation), width)
 
     def covered(self, query: Query, errors: Array, deviation: Array | None = None) -> Array:
         """Share of each curve's bins inside its interval (n,); bins without width or error do not count."""
-        width = self.half_width(query, deviation)
+        errors, width = _rounded(errors), self.half_width(query, deviation)
         counted = (width > 0) | (errors != 0)
         return np.asarray(((np.abs(errors) <= width) & counted).sum(1) / np.maximum(counted.sum(1), 1))
 

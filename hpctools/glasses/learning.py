@@ -17,7 +17,8 @@ from hpctools.stop import COMPLETE, STOPPED, Stop
 from . import curves, prediction
 from .curves import LIBRARY, Curves
 from .learning_settings import GlassTraining, folder_name
-from .models import GaussianProcess, with_deviation
+from .models import GaussianProcess, deviation_of_sums, with_deviation
+from .prediction import Unseen
 from .splits import Fold, fold
 
 FILE = "pair_correlation.npz"
@@ -89,16 +90,18 @@ def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: b
         if settings.fold != "all":
             return COMPLETE
         errors = np.full_like(data.g, np.nan)
-        deviations = np.full_like(data.g, np.nan)
+        deviations, counting = np.full_like(data.g, np.nan), np.full((len(data), 1), np.nan)
         for inner in inner_folds:
             part = replace(inner, test=inner.test[:0]) if kind == "mean-force" else inner
             model = _of_fold(kind, data, part, settings, folder, world, stop, arguments, trained)
             if model is None:
                 return STOPPED
-            g, deviations[inner.test] = with_deviation(model, data.rows(inner.test).query)
-            errors[inner.test] = g - data.g[inner.test]
+            asked = data.rows(inner.test)
+            g, deviations[inner.test] = with_deviation(model, asked.query)
+            counting[inner.test] = deviation_of_sums(model, asked.query, asked.counting_weights())
+            errors[inner.test] = g - asked.g
     if world.rank == 0:
-        _finish(kind, data, (errors, deviations), trained, settings, folder, arguments)
+        _finish(kind, data, Unseen(errors, deviations, counting), trained, settings, folder, arguments)
     return COMPLETE
 
 
@@ -138,9 +141,9 @@ def _of_fold(kind: str, data: Curves, inner: Fold, settings: GlassTraining, fold
     return _train(kind, data, inner, settings, folder / inner.name, world, stop, arguments)
 
 
-def _finish(kind: str, data: Curves, unseen: tuple[Array, Array], trained: Any, settings: GlassTraining, folder: Path,
+def _finish(kind: str, data: Curves, unseen: Unseen, trained: Any, settings: GlassTraining, folder: Path,
             arguments: Sequence[str]) -> None:
-    """unseen: errors (n, bins) and deviations of curves whose glass was not learned from."""
+    """Write the file and tell of it."""
     if kind == "gaussian-process":
         arrays = {f"model/{'-'.join(pair)}": one.parameters for pair, one in trained.pairs.items()}
         config: dict[str, Any] = {}
@@ -149,7 +152,7 @@ def _finish(kind: str, data: Curves, unseen: tuple[Array, Array], trained: Any, 
         config = {"model": trained.config}
     path = folder / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    error = float(np.sqrt((unseen[0] ** 2).mean()))
+    error = float(np.sqrt((unseen.errors**2).mean()))
     name = "rmse_glasses_seen_by_network" if kind in prediction.SEEN else "rmse_unseen_glasses"
     prediction.save(path, kind, data, unseen, arrays, config, settings, arguments, {name: error})
     if kind in prediction.SEEN:

@@ -132,7 +132,8 @@ def _plain(one: Prediction) -> dict[str, Any]:
     peak, height = (value if math.isfinite(value) else None for value in one.peak)
     return {
         "composition": str(one.composition), "pair": "-".join(one.pair), "level": one.level,
-        "peak_angstrom": peak, "peak_height": height, "cutoff_angstrom": one.cutoff,
+        "peak_angstrom": peak, "peak_height": height, "peak_error_angstrom": one.peak_error[0],
+        "peak_height_error": one.peak_error[1], "cutoff_angstrom": one.cutoff,
         "neighbours": one.neighbours, "neighbours_error": one.neighbours_error,
         "neighbours_interval": {name: one.neighbours_interval(name) for name in one.neighbours},
         "density_g_cm3": one.density, "density_error_g_cm3": one.density_error,

@@ -10,6 +10,7 @@ Nothing but the curves given to `fit` enters. A pair without training curves is 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -111,20 +112,24 @@ class GaussianProcess:
     parameters maximise the likelihood (C. E. Rasmussen and C. K. I. Williams, Gaussian Processes for Machine
     Learning, MIT Press 2006, chapters 2 and 5). Sparse curves are learned from, too: each curve has, beside the white
     noise, what its counts leave it more than the best curve of the pair. Predictions are cut off at 0.
+
+    plain : over mole fractions, and from no sparse curve, to compare with.
     """
 
-    name = "Gaussian process"
+    def __init__(self, plain: bool = False) -> None:
+        self.plain = plain
+        self.name = "Gaussian process, plain" if plain else "Gaussian process"
 
     def fit(self, curves: Curves, parameters: dict[Pair, Array] | None = None) -> None:
         """parameters: logarithms of the kernels' of each pair (components, 4), from an earlier fit, and only of these
         pairs; else fitted."""
+        every = replace(curves, sparse=None) if self.plain else curves.with_sparse()
         self.means = PairMean()
-        self.means.fit(curves)
-        every = curves.with_sparse()
+        self.means.fit(every)
         self.pairs: dict[Pair, _PairProcess] = {}
-        for pair in curves.known_pairs if parameters is None else parameters:
+        for pair in every.known_pairs if parameters is None else parameters:
             rows = every.of_pair(pair)
-            inputs = np.array([glass_inputs(every.realised[glass]) for glass in every.glass[rows]])
+            inputs = np.array([self._inputs(every.realised[glass]) for glass in every.glass[rows]])
             self.pairs[pair] = _PairProcess(
                 inputs, every.g[rows], every.expected[rows], len(curves.of_pair(pair)), every.noise_of_a_count(pair),
                 None if parameters is None else parameters[pair])
@@ -134,16 +139,25 @@ class GaussianProcess:
 
     def predict_with_deviation(self, query: Query) -> tuple[Array, Array]:
         """g and its standard deviation, noise of the seeds included (n, bins)."""
-        found = [self._one(glass_inputs(glass)[None], pair) for glass, pair in query]
-        return np.array([max_0(g) for g, _ in found]), np.array([deviation for _, deviation in found])
+        found = [self._one(glass, pair, np.zeros(0)) for glass, pair in query]
+        return np.array([max_0(g) for g, _, _ in found]), np.array([deviation for _, deviation, _ in found])
 
-    def _one(self, inputs: Array, pair: Pair) -> tuple[Array, Array]:
+    def deviation_of_sums(self, query: Query, weights: Array) -> Array:
+        """Standard deviations of Σ weights g (n, 1), for weights (n, bins)."""
+        return np.array([[self._one(glass, pair, row)[2]] for (glass, pair), row in zip(query, weights)])
+
+    def _inputs(self, glass: Composition) -> Array:
+        return mole_fractions(glass) if self.plain else glass_inputs(glass)
+
+    def _one(self, glass: Composition, pair: Pair, weights: Array) -> tuple[Array, Array, float]:
+        """Curve, its deviations, and that of the sum with these weights."""
         if pair in self.pairs:
-            return self.pairs[pair].predict(inputs)
+            return self.pairs[pair].predict(self._inputs(glass)[None], weights)
         others = substitutes(pair, list(self.pairs))
         means = np.array([self.means.of(other) for other in others])
-        spread = np.mean([self.pairs[other].spread ** 2 for other in others], axis=0) + means.var(0)
-        return means.mean(0), np.sqrt(spread)
+        spread = np.sqrt(np.mean([self.pairs[other].spread ** 2 for other in others], axis=0) + means.var(0))
+        # bins of curves of unlike pairs differ together
+        return means.mean(0), spread, float(np.abs(weights) @ spread[: len(weights)])
 
 
 def glass_inputs(glass: Composition) -> Array:
@@ -159,7 +173,7 @@ def glass_inputs(glass: Composition) -> Array:
 
 class _PairProcess:
     """The processes of one pair. inputs (n, 8), curves (n, bins), the sparse ones last, expected pairs of atoms (n,);
-    usual: the number of curves that are not sparse; noise: `noise_of_a_count` (bins,), NaN where it is not known."""
+    usual: the number of those that are not, 0 if all are; noise: `noise_of_a_count` (bins,), NaN where unknown."""
 
     def __init__(self, inputs: Array, curves: Array, expected: Array, usual: int, noise: Array,
                  parameters: Array | None) -> None:
@@ -177,10 +191,10 @@ class _PairProcess:
         self.centre = inputs.mean(0)
         within = noise @ self.components.directions.T**2  # of a count, of each score
         beside = np.maximum(noise - within @ self.components.directions**2, 0)
-        # what the components leave, of a curve with the counts of those that are not sparse
+        # what the components leave, of a curve with the counts of the usual ones
         unlike = weights @ (rest**2 - further[:, None] * beside) * len(curves)
         unlike = np.maximum(unlike / max(len(curves) - 1 - scores.shape[1], 1), best * beside)
-        more = float(further[:usual].mean())
+        more = float(further[: usual or None].mean())
         self.rest = unlike + more * beside if len(curves) > 1 else np.full(curves.shape[1], np.nan)
         self.noise = more * within
         self.processes = [
@@ -196,15 +210,16 @@ class _PairProcess:
     def parameters(self) -> Array:
         return np.array([process.kernel_.theta for process in self.processes]).reshape(-1, 4)
 
-    def predict(self, inputs: Array) -> tuple[Array, Array]:
-        """Mean and standard deviation of one curve."""
+    def predict(self, inputs: Array, weights: Array) -> tuple[Array, Array, float]:
+        """Mean and standard deviation of one curve, and that of its sum with weights (bins,), or none."""
         means, variances = np.zeros(len(self.processes)), np.zeros(len(self.processes))
         for k, process in enumerate(self.processes):
             mean, deviation = process.predict(self._scaled(inputs), return_std=True)
             means[k] = mean[0] * self.scale[k]
             variances[k] = (deviation[0] * self.scale[k]) ** 2 + self.noise[k]
-        variance = self.rest + variances @ self.components.directions**2
-        return self.components.curves(means), np.sqrt(variance)
+        directions = self.components.directions
+        of_sum = variances @ (directions @ weights) ** 2 + self.rest @ weights**2 if len(weights) else np.nan
+        return (self.components.curves(means), np.sqrt(self.rest + variances @ directions**2), float(np.sqrt(of_sum)))
 
 
 def _fit_process(inputs: Array, targets: Array, noise: Array, parameters: Array | None) -> Any:
@@ -232,6 +247,13 @@ def with_deviation(model: Model, query: Query) -> tuple[Array, Array]:
         return model.predict_with_deviation(query)
     g = model.predict(query)
     return g, np.full_like(g, np.nan)
+
+
+def deviation_of_sums(model: Model, query: Query, weights: Array) -> Array:
+    """Standard deviations of Σ weights g (n, 1), for weights (n, bins), NaN of a model that knows none."""
+    if isinstance(model, GaussianProcess):
+        return model.deviation_of_sums(query, weights)
+    return np.full((len(query), 1), np.nan)
 
 
 def max_0(g: Array) -> Array:

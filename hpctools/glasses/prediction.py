@@ -29,9 +29,9 @@ from .forcefield import ForceFieldError, available
 from .forcefield import load as load_field
 from .intervals import LEVEL, Conformal
 from .learning_settings import GlassTraining
-from .models import GaussianProcess, Model, with_deviation
+from .models import GaussianProcess, Model, deviation_of_sums, with_deviation
 from .relaxed_density import RelaxedDensity, simulated
-from .shells import coordination_number, first_peak
+from .shells import coordination_number, first_peak, shell_volumes
 from .splits import FOLDS, Fold, by_glass
 
 NETWORK = "glass pair correlation 2"
@@ -44,7 +44,8 @@ Array = NDArray[np.float64]
 class Prediction:
     """g(r) of a pair in a glass.
 
-    r (bins,) in Å; g, low, high (bins,): curve and its interval; peak: of the first (Å, height); neighbours: each
+    r (bins,) in Å; g, low, high (bins,): curve and its interval; peak: of the first (Å, height), as the
+    bins show it, peak_error: half-widths; neighbours: each
     element's number of the other within `cutoff` (Å) as {"Si-O": 4.0, "O-Si": 2.0}, neighbours_error: half-widths;
     density: g/cm³, by which they are counted, its half-width, and its source.
     """
@@ -57,6 +58,7 @@ class Prediction:
     high: Array
     level: float
     peak: tuple[float, float]
+    peak_error: tuple[float, float]
     cutoff: float
     neighbours: dict[str, float]
     neighbours_error: dict[str, float]
@@ -78,7 +80,9 @@ class Prediction:
 
     def text(self) -> str:
         """For people."""
-        peak = f"{self.peak[0]:.3f} Å, g = {self.peak[1]:.2f}"
+        (place, height), (off, more) = self.peak, self.peak_error
+        width = self.r[1] - self.r[0]
+        peak = f"{place:.3f} ± {off:.3f} Å, g = {height:.2f} ± {more:.2f}, as bins of {width:g} Å show it"
         if not np.isfinite(self.peak[0]):
             peak = f"none below {self.cutoff:g} Å"
         lines = [f"{self.composition}, {'-'.join(self.pair)}, {100 * self.level:.0f} % intervals",
@@ -100,6 +104,7 @@ class Predictor:
     curves: Curves
     conformal: Conformal
     counting: Conformal  # of neighbours of the pair's first element, by the density of the simulation
+    peaks: tuple[Conformal, Conformal]  # of the first peak's position and height
     relaxed: RelaxedDensity
     stored: Weights
 
@@ -113,7 +118,8 @@ class Predictor:
         value, relative, source = self._density(glass) if density is None else (density, 0.0, "as given")
         cutoff = self.cutoff(pair)
         share = shares(glass)
-        error = float(self.counting.half_width(query)[0, 0])
+        first = glass.number_density(value) * share[pair[1]] * shell_volumes(self.curves.r) * (self.curves.r < cutoff)
+        error = float(self.counting.half_width(query, deviation_of_sums(self.model, query, first[None]))[0, 0])
         neighbours, errors = {}, {}
         for a, b in dict.fromkeys((pair, pair[::-1])):
             number_density = glass.number_density(value) * share[b]
@@ -122,7 +128,9 @@ class Predictor:
             # n_ab ρ_a = n_ba ρ_b, and so their errors; those of g and of the density are independent
             errors[f"{a}-{b}"] = float(np.hypot(error * share[pair[0]] / share[a], number * relative))
         return Prediction(glass, pair, self.curves.r, g, np.maximum(g - width, 0), g + width, LEVEL,
-                          first_peak(self.curves.r, g, high=cutoff), cutoff, neighbours, errors, value,
+                          first_peak(self.curves.r, g, high=cutoff),
+                          (float(self.peaks[0].half_width(query)[0, 0]), float(self.peaks[1].half_width(query)[0, 0])),
+                          cutoff, neighbours, errors, value,
                           value * relative, source, tuple(self._warnings(glass, pair)))
 
     def _density(self, glass: Composition) -> tuple[float, float, str]:
@@ -140,7 +148,12 @@ class Predictor:
         found = []
         if self.stored.config["kind"] in SEEN:
             found.append("the network has seen the glasses by whose errors the interval is made: it is too narrow")
-        if pair not in self.curves.pairs:
+        few = self._learned.of_pair(pair)
+        if pair not in self.curves.pairs and len(few):
+            found.append(f"no glass that was learned from has many {'-'.join(pair)} pairs: this is learned from "
+                         f"{len(few)} glasses with {self._learned.expected[few].min():.0f} to "
+                         f"{self._learned.expected[few].max():.0f} in the first shell, and no model was tested on it")
+        elif pair not in self.curves.pairs:
             found.append(f"no glass that was learned from has enough {'-'.join(pair)} pairs: this is a guess from "
                          "other pairs")
         for oxide in OXIDES:
@@ -151,7 +164,12 @@ class Predictor:
         if all(set(one.percent) != set(glass.percent) for one in self.curves.compositions):
             found.append(f"no glass that was learned from consists of {', '.join(glass.percent)}: the interval is of "
                          "other kinds of glass, and too narrow")
-        return [*found, *self._far(glass, pair), *_refused(self.curves.field, glass)]
+        return [*found, *self._far(glass, pair), *_of_field(self.curves.field, glass)]
+
+    @property
+    def _learned(self) -> Curves:
+        """What the model has learned from."""
+        return self.curves.with_sparse() if isinstance(self.model, GaussianProcess) else self.curves
 
     def _far(self, glass: Composition, pair: Pair) -> list[str]:
         """A line if the nearest glass with the pair is farther away than the learned glasses are from each other.
@@ -159,12 +177,13 @@ class Predictor:
         Errors for the intervals were made at distances of one learned glass to the next: the bound is the distance
         that a share `LEVEL` of the glasses keep to their nearest, in mol %, as the root of summed squares.
         """
-        names = np.unique(self.curves.glass)
+        learned = self._learned
+        names = np.unique(learned.glass)
         points = 100 * np.array([mole_fractions(self.curves.realised[name]) for name in names])
         apart = np.linalg.norm(points[:, None] - points, axis=2)
         np.fill_diagonal(apart, np.inf)
         usual = float(np.quantile(apart.min(1), LEVEL))
-        having = np.isin(names, self.curves.glass[self.curves.of_pair(pair)]) | (pair not in self.curves.pairs)
+        having = np.isin(names, learned.glass[learned.of_pair(pair)]) | (pair not in learned.pairs)
         away = np.where(having, np.linalg.norm(points - 100 * mole_fractions(glass), axis=1), np.inf)
         nearest = int(np.argmin(away))
         if away[nearest] <= usual:
@@ -174,16 +193,15 @@ class Predictor:
                 f"glasses have another within {usual:.1f} mol %: the interval may be too narrow"]
 
 
-def _refused(field: str, glass: Composition) -> list[str]:
-    """A line if the force field of the simulations refuses the glass; none for a field that does not come with the
+def _of_field(field: str, glass: Composition) -> list[str]:
+    """What the force field of the simulations says of the glass; nothing of a field that does not come with the
     package."""
     if field not in available():
         return []
     try:
-        load_field(field, glass)
+        return [f"force field {field}: {text}" for text in load_field(field, glass).warnings]
     except ForceFieldError as error:
         return [f"the simulations that were learned from cannot be made of this glass: {error}"]
-    return []
 
 
 def inner_folds(curves: Curves) -> list[Fold]:
@@ -198,19 +216,27 @@ def inner_folds(curves: Curves) -> list[Fold]:
 
 def counting_errors(curves: Curves, errors: Array) -> Array:
     """Errors of the first element's neighbours (n, 1) from those of g (n, bins)."""
-    return np.array([[coordination_number(curves.r, error, density[1], curves.cutoffs[pair])]
-                     for error, density, pair in zip(errors, curves.densities, curves.pairs)])
+    return np.asarray((errors * curves.counting_weights()).sum(1, keepdims=True))
 
 
-def save(path: Path, kind: str, curves: Curves, unseen: tuple[Array, Array], arrays: dict[str, NDArray[Any]],
+@dataclass(frozen=True, eq=False)
+class Unseen:
+    """Of each curve where its glass was not learned from: errors of g (n, bins), and the deviations that the model gave
+    for it (n, bins) and for the first element's neighbours (n, 1), NaN where it knows none."""
+
+    errors: Array
+    deviations: Array
+    counting: Array
+
+
+def save(path: Path, kind: str, curves: Curves, unseen: Unseen, arrays: dict[str, NDArray[Any]],
          config: dict[str, Any], settings: GlassTraining, arguments: Sequence[str], results: dict[str, Any]) -> None:
-    """Write a trained model. unseen: errors (n, bins) of each curve where its glass was not learned from, and the
-    deviations that the model gave for them, NaN where it knows none."""
+    """Write a trained model."""
     every = curves.with_sparse()  # which have no errors
-    errors, deviations = unseen
     table: dict[str, NDArray[Any]] = {
-        "curves/g": every.g.astype(np.float32), "curves/errors": errors.astype(np.float32),
-        "curves/deviations": deviations.astype(np.float32),
+        "curves/g": every.g.astype(np.float32), "curves/errors": unseen.errors.astype(np.float32),
+        "curves/deviations": unseen.deviations.astype(np.float32),
+        "curves/counting_deviations": unseen.counting.astype(np.float32),
         "curves/glass": every.glass.astype(np.int16), "curves/seeds": every.seeds.astype(np.int8),
         "curves/densities": every.densities, "curves/expected": every.expected, "curves/r": curves.r,
         "curves/noise": np.array([every.noise_of_a_count(pair) for pair in every.known_pairs], np.float32),
@@ -242,9 +268,22 @@ def load(path: str | Path, pairs: Sequence[Pair] = ()) -> Predictor:
     curves = _curves(stored)
     errors = stored.arrays["curves/errors"].astype(float)
     conformal = Conformal.of(curves.query, curves.glass, errors, stored.arrays["curves/deviations"].astype(float))
-    counting = Conformal.of(curves.query, curves.glass, counting_errors(curves, errors))
+    counting = Conformal.of(curves.query, curves.glass, counting_errors(curves, errors),
+                            stored.arrays["curves/counting_deviations"].astype(float))
     relaxed = RelaxedDensity.of(*simulated(curves))
-    return Predictor(_model(stored, curves, pairs), curves, conformal, counting, relaxed, stored)
+    peaks = peak_intervals(curves, errors)
+    return Predictor(_model(stored, curves, pairs), curves, conformal, counting, peaks, relaxed, stored)
+
+
+def peak_intervals(curves: Curves, errors: Array) -> tuple[Conformal, Conformal]:
+    """Of the first peak's position (Å) and height, from errors of g (n, bins)."""
+    ends = [curves.cutoffs[pair] for pair in curves.pairs]
+    guessed, true = (np.array([first_peak(curves.r, g, high=end) for g, end in zip(table, ends)])
+                     for table in (np.maximum(curves.g + errors, 0), curves.g))
+    known = np.flatnonzero(np.isfinite(guessed + true).all(1))
+    of, off = curves.rows(known), (guessed - true)[known]
+    place, height = (Conformal.of(of.query, of.glass, off[:, k : k + 1]) for k in (0, 1))
+    return place, height
 
 
 def _curves(stored: Weights) -> Curves:
@@ -266,7 +305,7 @@ def _model(stored: Weights, curves: Curves, pairs: Sequence[Pair]) -> Model:
     own = {name.removeprefix("model/"): array for name, array in stored.arrays.items() if name.startswith("model/")}
     if kind == "gaussian-process":
         process = GaussianProcess()
-        known = curves.known_pairs
+        known = curves.with_sparse().known_pairs
         needed = {one for pair in pairs or known for one in ([pair] if pair in known else substitutes(pair, known))}
         process.fit(curves, {pair: own["-".join(pair)] for pair in needed})
         return process

@@ -45,7 +45,8 @@ def test_pairs_and_what_stands_for_unknown_ones():
     assert substitutes(("Ba", "O"), known) == [("Zn", "O"), ("Ti", "O")]
     assert substitutes(("Ba", "Ba"), known) == [("Zn", "Zn")]
     assert substitutes(("Si", "Ba"), known) == [("Si", "Ti")]
-    assert substitutes(("B", "B"), known) == known
+    assert substitutes(("B", "B"), known) == [one for one in known if "O" not in one]
+    assert substitutes(("O", "O"), known) == known, "none has two oxygens"
 
 
 @pytest.mark.parametrize("glass, pair, message", [
