@@ -10,8 +10,8 @@ share 1 - (MSE - σ²)/(MSE of the pair mean - σ²), the latter over pairs with
 absolute errors of the first peak's position and height, and of the coordination number; coverage of 90 % intervals, of
 all bins, of the highest in the first shell, and of the coordination number. Skill and explained share are of pairs with
 at least five curves, and of curves whose pair the fold learned from: the others have no pair mean. Where a dopant or
-the top is left out, pairs that were never seen have a line of their own. Brackets are 90 % bootstrap intervals over
-glasses.
+the top is left out, pairs of which no such curve is left to learn from have a line of their own, "other pairs".
+Brackets are 90 % bootstrap intervals over glasses.
 
 "shuffled" and p, by glass: compositions are shuffled among the glasses --shuffles times (half as often for the Gaussian
 process, which takes half a minute each with 50 glasses), and the model is fitted anew to each. "shuffled" is its mean
@@ -63,8 +63,8 @@ HEAD = ("model", "split", "curves", "image MSE", "RMSE of g", "RMSE/σ", "skill"
 class Row:
     """A model in a split; intervals are (low, high), NaN where there is none. n (tested,) arrays of single curves;
     baseline: squared error of the pair mean, NaN where the fold has not learned from the pair; covered: share of the
-    bins inside the interval, and whether the highest of the first shell and the number of neighbours are. unseen: the
-    curves are of pairs that no fold has learned from."""
+    bins inside the interval, and whether the highest of the first shell and the number of neighbours are. others: the
+    curves are of pairs of which their fold has none to learn from."""
 
     model: str
     split: str
@@ -74,7 +74,7 @@ class Row:
     covered: Array
     covered_peak: Array
     covered_neighbours: Array
-    unseen: bool = False
+    others: bool = False
     p: float = np.nan
     shuffled: float = np.nan
     trainings: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class Row:
     def label(self) -> str:
         """The model, with what its row is to be read with."""
         seen = self.model in LATENT and self.split == "random curves"
-        return self.model + " (network saw the test curves)" * seen + ", pairs never seen" * self.unseen
+        return self.model + " (network saw the test curves)" * seen + ", other pairs" * self.others
 
     def pair_shares(self) -> list[measures.PairShare]:
         """Of each pair."""
@@ -257,8 +257,8 @@ def _judged(curves: Curves, models: Sequence[str], splits: Sequence[str], runs: 
             learned = found.learned[found.tested] | (not split.startswith("leave"))
             row, *others = (
                 Row(name, split, curves.rows(found.tested[of]), errors_of(curves, found, found.tested[of]),
-                    baseline[of], *covered[of].T, unseen=unseen, trainings=found.trainings)
-                for unseen, of in ((False, learned), (True, ~learned)) if of.any()
+                    baseline[of], *covered[of].T, others=rest, trainings=found.trainings)
+                for rest, of in ((False, learned), (True, ~learned)) if of.any()
             )  # fmt: skip
             step(f"{name}, {split}")
             if number := draws_of(name, split, *draws):
@@ -376,7 +376,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     names = [name for name in MODELS if any(row.model == name for row in rows) and name != BASELINE]
     for k, split in enumerate(splits):
         for j, name in enumerate(names):
-            for row in (row for row in rows if row.split == split and row.model == name and not row.unseen):
+            for row in (row for row in rows if row.split == split and row.model == name and not row.others):
                 value, (low, high) = row.skill
                 y = j + 0.16 * (k - (len(splits) - 1) / 2)
                 left.plot(max(value, -1.5), y, "o", ms=4, color=f"C{k}", label=split if j == 0 else None)

@@ -260,7 +260,7 @@ def test_judgement(short_glasses, runs, tmp_path, script):
     models = ("pair mean", "nearest composition", "Gaussian process", "mean-force network", "CNN + forest, paper")
     for split in ("by glass", "leave the top out"):
         # no glass but one has BaO, and it is the top
-        never = {f"{name}, pairs never seen" for name in models} if split == "leave the top out" else set()
+        never = {f"{name}, other pairs" for name in models} if split == "leave the top out" else set()
         assert {name for name, of in table if of == split} == set(models) | never, split
     # the mean squared error of the pair mean, by hand: Si-O, each glass from the mean of those in other folds
     data, left = curves.gather(curves.find([short_glasses]), 4.0).with_enough(20)
