@@ -71,6 +71,8 @@ def _make(job: QuenchJob, folder: Path, world: World, arguments: list[str], wall
     glass = quench.Run(job, folder, world)
     try:
         glass.open()
+        if talk and glass.step:
+            print(f"resumed   at step {glass.step:,} of {glass.last_step:,}", flush=True)
         atoms = sum(glass.plan.atoms.values())
         with (
             Stop(wall_time, margin, ask_slurm=talk) as stop,

@@ -264,6 +264,7 @@ def test_wall_time_stops_cleanly_and_the_run_goes_on(tmp_path, short):
         process = start(tmp_path, *words)
         text, _ = process.communicate(timeout=100)
         assert process.returncode == STOPPED and "stopped (wall time" in text, text
+        assert ("resumed" in text) == bool(steps) and (not steps or f"resumed   at step {steps[0]:,} of" in text)
         steps.append(quench.saved_step(tmp_path / "run"))
     assert 0 < steps[0] < steps[1]
     assert len(list((tmp_path / "run").glob("restart.*"))) == 1
