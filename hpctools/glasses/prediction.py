@@ -24,6 +24,7 @@ from hpctools.world import World
 from .composition import Composition, from_units, parse
 from .curves import Curves
 from .density import start_density
+from .errors import LEAST_GLASSES
 from .fingerprint import OXIDES, Pair, Query, check, mole_fractions, pair_of, shares, substitutes
 from .forcefield import ForceFieldError, available
 from .forcefield import load as load_field
@@ -149,11 +150,12 @@ class Predictor:
         if self.stored.config["kind"] in SEEN:
             found.append("the network has seen the glasses by whose errors the interval is made: it is too narrow")
         few = self._learned.of_pair(pair)
-        if pair not in self.curves.pairs and len(few):
-            found.append(f"no glass that was learned from has many {'-'.join(pair)} pairs: this is learned from "
-                         f"{len(few)} glasses with {self._learned.expected[few].min():.0f} to "
-                         f"{self._learned.expected[few].max():.0f} in the first shell, and no model was tested on it")
-        elif pair not in self.curves.pairs:
+        usual = len(self.curves.of_pair(pair))
+        if usual < LEAST_GLASSES and len(few):
+            more = f" ({len(few) - usual} have {self._learned.expected[few].min():.0f} or more in the first shell)"
+            found.append(f"{usual} of the glasses that were learned from have enough {'-'.join(pair)} pairs to test the "
+                         f"model by{more * (len(few) > usual)}: its intervals are too narrow")
+        elif not len(few):
             found.append(f"no glass that was learned from has enough {'-'.join(pair)} pairs: this is a guess from "
                          "other pairs")
         for oxide in OXIDES:
@@ -188,7 +190,8 @@ class Predictor:
         nearest = int(np.argmin(away))
         if away[nearest] <= usual:
             return []
-        return [f"the nearest glass with this pair that was learned from, {self.curves.compositions[names[nearest]]}, "
+        which = " with this pair" if pair in learned.pairs else ""
+        return [f"the nearest glass{which} that was learned from, {self.curves.compositions[names[nearest]]}, "
                 f"is {away[nearest]:.1f} mol % away (root of summed squares), while {100 * LEVEL:.0f} % of the learned "
                 f"glasses have another within {usual:.1f} mol %: the interval may be too narrow"]
 
