@@ -25,7 +25,7 @@ LEVEL = 0.90
 Array = NDArray[np.float64]
 _NORMAL = 1.6449
 _NEAR = 5  # bins
-_NONE = 1e-6  # an error or deviation below is rounding: one pair of atoms in one frame is more
+_NONE = 1e-6  # an error or deviation below is rounding: a pair of atoms in one frame is more
 
 
 def _scale_of(total: Array, number: int) -> Array:
