@@ -153,8 +153,8 @@ class Predictor:
         usual = len(self.curves.of_pair(pair))
         if usual < LEAST_GLASSES and len(few):
             more = f" ({len(few) - usual} have {self._learned.expected[few].min():.0f} or more in the first shell)"
-            found.append(f"{usual} of the glasses that were learned from have enough {'-'.join(pair)} pairs to test the "
-                         f"model by{more * (len(few) > usual)}: its intervals are too narrow")
+            found.append(f"{usual} of the glasses that were learned from have enough {'-'.join(pair)} pairs to test "
+                         f"the model by{more * (len(few) > usual)}: its intervals are too narrow")
         elif not len(few):
             found.append(f"no glass that was learned from has enough {'-'.join(pair)} pairs: this is a guess from "
                          "other pairs")
