@@ -86,10 +86,12 @@ class Conformal:
         return np.where(np.isfinite(deviation).all(1, keepdims=True), self.q_own * _rounded(deviation), width)
 
     def covered(self, query: Query, errors: Array, deviation: Array | None = None) -> Array:
-        """Share of each curve's bins inside its interval (n,); bins without width or error do not count."""
+        """Share of each curve's bins inside its interval (n,); bins without width or error do not count; NaN where none
+        counts."""
         errors, width = _rounded(errors), self.half_width(query, deviation)
         counted = (width > 0) | (errors != 0)
-        return np.asarray(((np.abs(errors) <= width) & counted).sum(1) / np.maximum(counted.sum(1), 1))
+        number = counted.sum(1)
+        return np.where(number, ((np.abs(errors) <= width) & counted).sum(1) / np.maximum(number, 1), np.nan)
 
     def _scale(self, pair: Pair) -> Array:
         if pair in self.pairs:

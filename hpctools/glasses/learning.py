@@ -18,8 +18,8 @@ from . import curves, prediction
 from .curves import LIBRARY, Curves
 from .learning_settings import GlassTraining, folder_name
 from .models import GaussianProcess, deviation_of_sums, with_deviation
-from .prediction import Unseen
 from .splits import Fold, fold
+from .unseen import QUANTITIES, Unseen, coverage
 
 FILE = "pair_correlation.npz"
 Array = NDArray[np.float64]
@@ -89,19 +89,20 @@ def run(kind: str, settings: GlassTraining, arguments: Sequence[str], dry_run: b
             return STOPPED
         if settings.fold != "all":
             return COMPLETE
-        errors = np.full_like(data.g, np.nan)
-        deviations, counting = np.full_like(data.g, np.nan), np.full((len(data), 1), np.nan)
+        every = data.with_sparse()
+        unseen = Unseen.empty(every)
         for inner in inner_folds:
             part = replace(inner, test=inner.test[:0]) if kind == "mean-force" else inner
             model = _of_fold(kind, data, part, settings, folder, world, stop, arguments, trained)
             if model is None:
                 return STOPPED
-            asked = data.rows(inner.test)
-            g, deviations[inner.test] = with_deviation(model, asked.query)
-            counting[inner.test] = deviation_of_sums(model, asked.query, asked.counting_weights())
-            errors[inner.test] = g - asked.g
+            rows = np.flatnonzero(np.isin(every.glass, data.glass[inner.test]))
+            asked = every.rows(rows)
+            g, unseen.deviations[rows] = with_deviation(model, asked.query)
+            unseen.counting[rows] = deviation_of_sums(model, asked.query, asked.counting_weights())
+            unseen.errors[rows] = g - asked.g
     if world.rank == 0:
-        _finish(kind, data, Unseen(errors, deviations, counting), trained, settings, folder, arguments)
+        _finish(kind, data, unseen, inner_folds, trained, settings, folder, arguments)
     return COMPLETE
 
 
@@ -141,8 +142,8 @@ def _of_fold(kind: str, data: Curves, inner: Fold, settings: GlassTraining, fold
     return _train(kind, data, inner, settings, folder / inner.name, world, stop, arguments)
 
 
-def _finish(kind: str, data: Curves, unseen: Unseen, trained: Any, settings: GlassTraining, folder: Path,
-            arguments: Sequence[str]) -> None:
+def _finish(kind: str, data: Curves, unseen: Unseen, folds: Sequence[Fold], trained: Any, settings: GlassTraining,
+            folder: Path, arguments: Sequence[str]) -> None:
     """Write the file and tell of it."""
     if kind == "gaussian-process":
         arrays = {f"model/{'-'.join(pair)}": one.parameters for pair, one in trained.pairs.items()}
@@ -152,7 +153,7 @@ def _finish(kind: str, data: Curves, unseen: Unseen, trained: Any, settings: Gla
         config = {"model": trained.config}
     path = folder / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    error = float(np.sqrt((unseen.errors**2).mean()))
+    error = float(np.sqrt((unseen.errors[: len(data)] ** 2).mean()))
     name = "rmse_glasses_seen_by_network" if kind in prediction.SEEN else "rmse_unseen_glasses"
     prediction.save(path, kind, data, unseen, arrays, config, settings, arguments, {name: error})
     if kind in prediction.SEEN:
@@ -160,4 +161,8 @@ def _finish(kind: str, data: Curves, unseen: Unseen, trained: Any, settings: Gla
               "forest has not: intervals from these errors are too narrow")
     else:
         print(f"{path}: root mean square error of g in unseen glasses {error:.3f}")
+        for name, found in zip(("usual", "rare"), coverage(data, unseen, folds)):
+            if np.isfinite(found).any():
+                shares = ", ".join(f"{what} {100 * share:.0f} %" for what, share in zip(QUANTITIES, found))
+                print(f"90 % intervals of {name} pairs, from the errors in other folds, cover: {shares}")
     sys.stdout.flush()

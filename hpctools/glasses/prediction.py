@@ -24,16 +24,16 @@ from hpctools.world import World
 from .composition import Composition, from_units, parse
 from .curves import Curves
 from .density import start_density
-from .errors import LEAST_GLASSES
 from .fingerprint import OXIDES, Pair, Query, check, mole_fractions, pair_of, shares, substitutes
 from .forcefield import ForceFieldError, available
 from .forcefield import load as load_field
-from .intervals import LEVEL, Conformal
+from .intervals import LEVEL
 from .learning_settings import GlassTraining
 from .models import GaussianProcess, Model, deviation_of_sums, with_deviation
 from .relaxed_density import RelaxedDensity, simulated
 from .shells import coordination_number, first_peak, shell_volumes
 from .splits import FOLDS, Fold, by_glass
+from .unseen import Intervals, Unseen, at_the_top, intervals_of, is_rare
 
 NETWORK = "glass pair correlation 2"
 SHIPPED = Path(__file__).parents[1] / "data/glasses/pair_correlation.npz"
@@ -103,9 +103,7 @@ class Predictor:
 
     model: Model
     curves: Curves
-    conformal: Conformal
-    counting: Conformal  # of neighbours of the pair's first element, by the density of the simulation
-    peaks: tuple[Conformal, Conformal]  # of the first peak's position and height
+    intervals: tuple[Intervals, Intervals]  # of usual and of rare pairs
     relaxed: RelaxedDensity
     stored: Weights
 
@@ -115,12 +113,14 @@ class Predictor:
         check(glass, pair)
         query = [(glass, pair)]
         curve, deviation = with_deviation(self.model, query)
-        g, width = curve[0], self.conformal.half_width(query, deviation)[0]
+        made = self.intervals[is_rare(self.curves, pair)]
+        g, width = curve[0], made.g.half_width(query, deviation)[0]
         value, relative, source = self._density(glass) if density is None else (density, 0.0, "as given")
         cutoff = self.cutoff(pair)
+        top = at_the_top(self.curves.r, curve, [cutoff], deviation)
         share = shares(glass)
         first = glass.number_density(value) * share[pair[1]] * shell_volumes(self.curves.r) * (self.curves.r < cutoff)
-        error = float(self.counting.half_width(query, deviation_of_sums(self.model, query, first[None]))[0, 0])
+        error = float(made.neighbours.half_width(query, deviation_of_sums(self.model, query, first[None]))[0, 0])
         neighbours, errors = {}, {}
         for a, b in dict.fromkeys((pair, pair[::-1])):
             number_density = glass.number_density(value) * share[b]
@@ -130,9 +130,9 @@ class Predictor:
             errors[f"{a}-{b}"] = float(np.hypot(error * share[pair[0]] / share[a], number * relative))
         return Prediction(glass, pair, self.curves.r, g, np.maximum(g - width, 0), g + width, LEVEL,
                           first_peak(self.curves.r, g, high=cutoff),
-                          (float(self.peaks[0].half_width(query)[0, 0]), float(self.peaks[1].half_width(query)[0, 0])),
-                          cutoff, neighbours, errors, value,
-                          value * relative, source, tuple(self._warnings(glass, pair)))
+                          (float(made.place.half_width(query)[0, 0]), float(made.height.half_width(query, top)[0, 0])),
+                          cutoff, neighbours, errors, value, value * relative, source,
+                          tuple(self._warnings(glass, pair)))
 
     def _density(self, glass: Composition) -> tuple[float, float, str]:
         """Relaxed density in g/cm³, its relative half-width, and its source."""
@@ -150,11 +150,12 @@ class Predictor:
         if self.stored.config["kind"] in SEEN:
             found.append("the network has seen the glasses by whose errors the interval is made: it is too narrow")
         few = self._learned.of_pair(pair)
-        usual = len(self.curves.of_pair(pair))
-        if usual < LEAST_GLASSES and len(few):
+        if is_rare(self.curves, pair) and len(few):
+            usual = len(self.curves.of_pair(pair))
             more = f" ({len(few) - usual} have {self._learned.expected[few].min():.0f} or more in the first shell)"
             found.append(f"{usual} of the glasses that were learned from have enough {'-'.join(pair)} pairs to test "
-                         f"the model by{more * (len(few) > usual)}: its intervals are too narrow")
+                         f"the model by{more * (len(few) > usual)}: its intervals are made of the errors in all such "
+                         "pairs together")
         elif not len(few):
             found.append(f"no glass that was learned from has enough {'-'.join(pair)} pairs: this is a guess from "
                          "other pairs")
@@ -217,25 +218,10 @@ def inner_folds(curves: Curves) -> list[Fold]:
     return [Fold(f"glass-{g}", np.flatnonzero(curves.glass != g), np.flatnonzero(curves.glass == g)) for g in glasses]
 
 
-def counting_errors(curves: Curves, errors: Array) -> Array:
-    """Errors of the first element's neighbours (n, 1) from those of g (n, bins)."""
-    return np.asarray((errors * curves.counting_weights()).sum(1, keepdims=True))
-
-
-@dataclass(frozen=True, eq=False)
-class Unseen:
-    """Of each curve where its glass was not learned from: errors of g (n, bins), and the deviations that the model gave
-    for it (n, bins) and for the first element's neighbours (n, 1), NaN where it knows none."""
-
-    errors: Array
-    deviations: Array
-    counting: Array
-
-
 def save(path: Path, kind: str, curves: Curves, unseen: Unseen, arrays: dict[str, NDArray[Any]],
          config: dict[str, Any], settings: GlassTraining, arguments: Sequence[str], results: dict[str, Any]) -> None:
-    """Write a trained model."""
-    every = curves.with_sparse()  # which have no errors
+    """Write a trained model. unseen: of all curves, the sparse ones last."""
+    every = curves.with_sparse()
     table: dict[str, NDArray[Any]] = {
         "curves/g": every.g.astype(np.float32), "curves/errors": unseen.errors.astype(np.float32),
         "curves/deviations": unseen.deviations.astype(np.float32),
@@ -249,7 +235,7 @@ def save(path: Path, kind: str, curves: Curves, unseen: Unseen, arrays: dict[str
         "units": [json.loads(_units(glass)) for glass in curves.realised],
         "pairs": ["-".join(pair) for pair in every.pairs],
         "cutoffs": {"-".join(pair): value for pair, value in curves.cutoffs.items()}, "field": curves.field,
-        "curves": curves.fingerprint(), "settings": asdict(settings),
+        "curves": curves.fingerprint(), "tested": len(curves), "settings": asdict(settings),
     }  # fmt: skip
     weights.save(path, Weights({**table, **arrays}, head, results,
                                provenance("glass model", arguments, settings, World(), seed=settings.seed,
@@ -269,29 +255,15 @@ def load(path: str | Path, pairs: Sequence[Pair] = ()) -> Predictor:
     """
     stored = weights.load(path, {"network": NETWORK})
     curves = _curves(stored)
-    errors = stored.arrays["curves/errors"].astype(float)
-    conformal = Conformal.of(curves.query, curves.glass, errors, stored.arrays["curves/deviations"].astype(float))
-    counting = Conformal.of(curves.query, curves.glass, counting_errors(curves, errors),
-                            stored.arrays["curves/counting_deviations"].astype(float))
+    unseen = Unseen(*(stored.arrays[f"curves/{name}"].astype(float)
+                      for name in ("errors", "deviations", "counting_deviations")))
     relaxed = RelaxedDensity.of(*simulated(curves))
-    peaks = peak_intervals(curves, errors)
-    return Predictor(_model(stored, curves, pairs), curves, conformal, counting, peaks, relaxed, stored)
-
-
-def peak_intervals(curves: Curves, errors: Array) -> tuple[Conformal, Conformal]:
-    """Of the first peak's position (Å) and height, from errors of g (n, bins)."""
-    ends = [curves.cutoffs[pair] for pair in curves.pairs]
-    guessed, true = (np.array([first_peak(curves.r, g, high=end) for g, end in zip(table, ends)])
-                     for table in (np.maximum(curves.g + errors, 0), curves.g))
-    known = np.flatnonzero(np.isfinite(guessed + true).all(1))
-    of, off = curves.rows(known), (guessed - true)[known]
-    place, height = (Conformal.of(of.query, of.glass, off[:, k : k + 1]) for k in (0, 1))
-    return place, height
+    return Predictor(_model(stored, curves, pairs), curves, intervals_of(curves, unseen), relaxed, stored)
 
 
 def _curves(stored: Weights) -> Curves:
     a, c = stored.arrays, stored.config
-    n, pairs, expected = len(a["curves/errors"]), tuple(pair_of(name) for name in c["pairs"]), a["curves/expected"]
+    n, pairs, expected = int(c["tested"]), tuple(pair_of(name) for name in c["pairs"]), a["curves/expected"]
     noise = dict(zip(dict.fromkeys(pairs), a["curves/noise"].astype(float)))
     every = Curves(
         tuple(parse(text) for text in c["compositions"]), tuple(from_units(units) for units in c["units"]),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hpctools.glasses import curves, errors, models, permutation, prediction, record
+from hpctools.glasses import curves, errors, models, permutation, prediction, record, unseen
 from hpctools.glasses.autoencoder import Autoencoder
 from hpctools.glasses.composition import parse
 from hpctools.glasses.density import start_density
@@ -20,6 +20,7 @@ from hpctools.glasses.mean_force import PAIRS, MeanForceNetwork, inputs, tables
 from hpctools.glasses.permutation import permutation_test
 from hpctools.glasses.relaxed_density import RelaxedDensity, simulated
 from hpctools.glasses.splits import by_glass, fold, folds
+from hpctools.glasses.unseen import Intervals
 from hpctools.training_settings import TrainingError
 from hpctools.weights import Weights
 
@@ -360,6 +361,28 @@ def test_gaussian_process_tells_the_deviation_of_a_sum():
     assert process.deviation_of_sums(far, weights[:1])[0, 0] > 1.1 * deviation.mean()
 
 
+def test_rare_pairs_have_intervals_of_their_own():
+    """Errors three times their deviations in a pair of which three glasses have enough curves and nine few, as large as
+    these in the other: intervals of both cover what they say."""
+    rng = np.random.default_rng(4)
+    glasses = [f"{100 - 2 * x}SiO2-{x}B2O3-{x}Na2O" for x in range(5, 17)]
+    data = designed(glasses, linear)
+    counts = np.where((np.arange(24) % 2 == 0) & (np.arange(24) > 5), 100.0, 1000.0)
+    peak = 5 * np.exp(-(((data.r - 1.6) / 0.2) ** 2))
+    chosen, _ = replace(data, expected=counts, g=data.g + peak).with_enough()
+    every = chosen.with_sparse()
+    assert unseen.is_rare(chosen, ("Si", "O")) and not unseen.is_rare(chosen, ("O", "O")) and len(every) == 24
+    rare = np.array([pair == ("Si", "O") for pair in every.pairs])
+    found, drawn = [], []
+    for _ in range(10):
+        size = np.where(rare, 0.3, 0.1)[:, None] * np.ones(40)
+        made = unseen.Unseen(size * rng.normal(size=every.g.shape), np.full(every.g.shape, 0.1), np.full((24, 1), 0.5))
+        found.append([of.g.q_own for of in unseen.intervals_of(chosen, made)])
+        drawn.append([share[0] for share in unseen.coverage(chosen, made, by_glass(chosen))])
+    assert np.mean(found, axis=0) == pytest.approx([1.645, 3 * 1.645], rel=0.05)
+    assert np.mean(drawn, axis=0) == pytest.approx([0.9, 0.9], abs=0.02)
+
+
 def test_what_the_network_of_a_glass_follows_from():
     """Boron takes the sodium of a glass of little of it, R = 0.25: none is left to break bonds."""
     few, many, none = (models.glass_inputs(parse(text)) for text in (
@@ -378,7 +401,7 @@ def test_predictions_far_from_the_learned_glasses_say_so():
     missed = np.random.default_rng(0).normal(0, 0.1, data.g.shape)
     one = Conformal.of(data.query, data.glass, missed[:, :1])
     made = prediction.Predictor(
-        mean, data, Conformal.of(data.query, data.glass, missed), one, (one, one),
+        mean, data, 2 * (Intervals(Conformal.of(data.query, data.glass, missed), one, one, one),),
         RelaxedDensity.of(data.realised, np.linspace(2.3, 2.5, 6)), Weights({}, {"kind": "pair mean"}, {}, {}))
 
     def told(composition):
