@@ -68,7 +68,7 @@ class Intervals:
 
     @classmethod
     def of(cls, curves: Curves, unseen: Unseen) -> Intervals:
-        """From the errors of these curves; NaN for first peaks where there are none. Raises ValueError without errors."""
+        """From the errors of these curves; NaN for first peaks where there are none. Raises ValueError without any."""
         ends = [curves.cutoffs[pair] for pair in curves.pairs]
         guessed = np.maximum(curves.g + unseen.errors, 0)
         off = peaks(curves.r, guessed, ends) - peaks(curves.r, curves.g, ends)
