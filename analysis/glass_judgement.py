@@ -160,8 +160,7 @@ def coverage(curves: Curves, found: HeldOut, calibration: HeldOut | None) -> Arr
     first shell holds it, and that of the first element's neighbours (n, 3). calibration: the split by glass, for a
     split whose folds cannot serve each other."""
     covered = np.full((len(curves), 3), np.nan)
-    weights = curves.counting_weights()
-    highest = np.argmax(np.where(weights > 0, curves.g, -1), axis=1)
+    highest = np.argmax(np.where(curves.counting_weights() > 0, curves.g, -1), axis=1)
 
     def some(table: Array | None, rows: Sequence[int] | NDArray[np.int64]) -> Array | None:
         return None if table is None else table[rows]
@@ -179,7 +178,7 @@ def coverage(curves: Curves, found: HeldOut, calibration: HeldOut | None) -> Arr
             covered[test, 0] = made.covered(query, off, some(found.deviation, test))
             inside = np.abs(off) <= made.half_width(query, some(found.deviation, test))
             covered[test, 1] = inside[np.arange(len(test)), highest[test]]
-            miss, off = ((table * weights[rows]).sum(1, keepdims=True) for table, rows in ((miss, known), (off, test)))
+            miss, off = calibrated.neighbours(miss), curves.rows(test).neighbours(off)
             if miss.any():
                 made = Conformal.of(calibrated.query, calibrated.glass, miss, some(source.counting, known))
                 covered[test, 2] = made.covered(query, off, some(found.counting, test))

@@ -119,6 +119,10 @@ class Curves:
         ends = np.array([self.cutoffs[pair] for pair in self.pairs])
         return self.densities[:, 1:] * shell_volumes(self.r) * (self.r < ends[:, None])
 
+    def neighbours(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of the pair's first element within its first shell (n, 1), from g or from errors of g (n, bins)."""
+        return np.asarray((g * self.counting_weights()).sum(1, keepdims=True))
+
     def noise_of_a_count(self, pair: Pair) -> NDArray[np.float64]:
         """Variance of g times expected pairs of atoms, mean over the pair's curves (bins,): the variance of a ratio of
         counts goes as one over the counts. NaN where no variance is known."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .curves import Curves
 from .fingerprint import Pair
 from .images import encode
-from .shells import coordination_number, first_peak
+from .shells import first_peaks
 
 Array = NDArray[np.float64]
 SIGNAL = 2.0  # a pair has signal where MSE(pair mean) > 2 σ²
@@ -50,12 +50,8 @@ def of(curves: Curves, predicted: Array, top: Array, images: Array | None = None
     top : axes of the plots (n,). images : predicted plots (n, 64, 64), where a model makes some; else its curves'.
     """
     ends = [curves.cutoffs[pair] for pair in curves.pairs]
-    peaks, true = (np.array([first_peak(curves.r, g, high=end) for g, end in zip(these, ends)])
-                   for these in (predicted, curves.g))
-    numbers = np.array([
-        coordination_number(curves.r, p - g, density[1], curves.cutoffs[pair])
-        for p, g, density, pair in zip(predicted, curves.g, curves.densities, curves.pairs)
-    ])  # fmt: skip
+    peaks, true = (first_peaks(curves.r, these, ends) for these in (predicted, curves.g))
+    numbers = curves.neighbours(predicted - curves.g)[:, 0]
     shown = encode("raster", np.maximum(predicted, 0), top) if images is None else images
     image = ((shown - encode("raster", curves.g, top)) ** 2).mean((1, 2))
     return Errors(((predicted - curves.g) ** 2).mean(1), peaks[:, 0] - true[:, 0], peaks[:, 1] / true[:, 1] - 1,

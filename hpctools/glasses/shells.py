@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,11 @@ def first_peak(r: Curve, g: Curve, low: float = LOW, high: float = HIGH) -> tupl
         return float(r[top]), float(middle)
     shift = 0.5 * (left - right) / bend
     return float(r[top] + shift * (r[1] - r[0])), float(middle - 0.25 * (left - right) * shift)
+
+
+def first_peaks(r: Curve, g: NDArray[np.float64], ends: Sequence[float]) -> NDArray[np.float64]:
+    """The same of each curve g (n, bins) below its own end: (n, 2)."""
+    return np.array([first_peak(r, row, high=end) for row, end in zip(g, ends)]).reshape(-1, 2)
 
 
 def end_of_first_shell(pair: Pair, r: Curve, g: Curve) -> float:
