@@ -162,11 +162,40 @@ def test_splits_are_by_state(samples):
     assert all(samples[i].state.relative_temperature >= 1.0 for i in split.train)
     cold = {i for i, s in enumerate(samples) if s.state.relative_temperature < 1.0 - 1e-6}
     assert cold and cold <= set(split.test)
+    same = samples[-1].state.key[:2]
+    one, *others = (i for i, s in enumerate(samples) if s.state.key[:2] == same and s.state.relative_temperature >= 1.0)
+    fewer = [s for i, s in enumerate(samples) if i not in (one, *others)]  # none of this liquid to learn from
+    split = samples_module.by_temperature(fewer, 1.0, 0)
+    assert split is not None and any(s.state.key[:2] == same for s in fewer)
+    assert all(fewer[i].state.key[:2] != same for i in split.test)
+    fewer = [s for i, s in enumerate(samples) if i not in others]
+    for seed in range(20):  # nor is the only one of a liquid left out
+        split = samples_module.by_temperature(fewer, 1.0, seed)
+        assert split is not None and any(fewer[i].state.key[:2] == same for i in split.train)
     split = samples_module.by_potential(samples, "LJ", 0)
     assert split is not None
     assert {samples[i].state.potential for i in split.train} == {"LJ"}
     assert {samples[i].state.potential for i in split.test} == {"WCA"}
     assert samples_module.by_temperature(samples, 1e3, 0) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_folds_have_a_share_of_the_glasses_and_of_each_temperature(shipped_samples, seed):
+    samples = shipped_samples
+    places = {s.state.key: s.state.relative_temperature for s in samples}
+    glasses = {s.state.key for s in samples if s.glass}
+    parts = [{samples[i].state.key for i in split.test} for split in samples_module.folds(samples, 5, seed)]
+    counts = [len(part & glasses) for part in parts]
+    assert max(counts) - min(counts) <= 2 and sum(counts) == len(glasses)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    middle = [np.median([np.log(places[key]) for key in part - glasses]) for part in parts]
+    assert np.ptp(middle) < 0.35  # at random up to 0.8
+
+
+def test_the_fingerprint_knows_what_splits_follow_from(samples):
+    before = samples_module.fingerprint(samples)
+    other = [samples_module.replace(samples[0], glass=not samples[0].glass), *samples[1:]]
+    assert samples_module.fingerprint(other) != before
 
 
 def test_factor_of_a_known_distribution():

@@ -144,12 +144,14 @@ def states(samples: Sequence[Sample]) -> list[tuple[str, float, float]]:
 
 
 def fingerprint(samples: Sequence[Sample]) -> str:
-    """Hash of what is learned from."""
+    """Hash of what is learned from, and of what splits follow from: T/T_mct and glass or not."""
     digest = hashlib.sha256()
     for sample in samples:
-        for array in (sample.state.S, sample.times, sample.F):
+        state = sample.state
+        for array in (state.S, sample.times, sample.F):
             digest.update(np.ascontiguousarray(array, float).tobytes())
-        digest.update(repr((sample.state.key, sample.state.temperature)).encode())
+        facts = (state.key, state.temperature, round(state.relative_temperature, 9), bool(sample.glass))
+        digest.update(repr(facts).encode())
     return digest.hexdigest()[:16]
 
 
@@ -185,11 +187,19 @@ def _rows(samples: Sequence[Sample], keys: set[tuple[str, float, float]]) -> tup
 
 
 def folds(samples: Sequence[Sample], number: int, seed: int) -> Iterator[Split]:
-    """Each state in one of `number` test sets (at most as many as states); which one depends on the seed."""
-    keys = states(samples)
-    order = np.random.default_rng([seed, 0]).permutation(len(keys))
-    for part in np.array_split(order, min(number, len(keys))):
-        test = {keys[i] for i in part}
+    """Each state in one of `number` test sets (at most as many as states); which one depends on the seed.
+
+    Of each `number` neighbours in T/T_mct, glasses and liquids apart, each set gets one.
+    """
+    places = {s.state.key: (s.glass, np.nan_to_num(s.state.relative_temperature, nan=np.inf)) for s in samples}
+    keys = sorted(places, key=lambda key: (places[key], key))
+    number = min(number, len(keys))
+    rng = np.random.default_rng([seed, 0])
+    parts: list[set[tuple[str, float, float]]] = [set() for _ in range(number)]
+    for first in range(0, len(keys), number):
+        for part, key in zip(rng.permutation(number), keys[first : first + number]):
+            parts[part].add(key)
+    for test in parts:
         yield Split(_rows(samples, set(keys) - test), _rows(samples, test))
 
 
@@ -201,10 +211,15 @@ def _without_some(keys: list[tuple[str, float, float]], share: float, seed: int)
 
 
 def by_temperature(samples: Sequence[Sample], t0: float, seed: int, share: float = 0.1) -> Split | None:
-    """Train on T/T_mct ≥ t0 without a share of the states; test on that share and on all below. None: too few."""
+    """Train on T/T_mct ≥ t0 without a share of the states; test on that share and on all below. None: too few.
+
+    Only densities and potentials trained on are tested: else it would be a transfer in density too.
+    """
     warm = sorted({s.state.key for s in samples if s.state.relative_temperature >= t0 - 1e-9})
-    cold = {s.state.key for s in samples if s.state.relative_temperature < t0 - 1e-9}
     left_out = _without_some(warm, share, seed)
+    liquids = {key[:2] for key in warm}
+    left_out = {key for key in left_out if key[:2] in {other[:2] for other in warm if other not in left_out}}
+    cold = {s.state.key for s in samples if s.state.relative_temperature < t0 - 1e-9 and s.state.key[:2] in liquids}
     if len(warm) - len(left_out) < 3 or not cold:
         return None
     return Split(_rows(samples, set(warm) - left_out), _rows(samples, cold | left_out))

@@ -85,7 +85,7 @@ class Plan:
     out: str = setting("results/liquid_trials", "folder of the predictions")
     models: tuple[str, ...] = setting(DEFAULT_TRIALS, "MODEL or MODEL/INPUTS, as of the command train")
     transfers: tuple[str, ...] = setting(("states", "temperature", "potential"), "kinds of transfer")
-    t0: tuple[float, ...] = setting((0.75, 0.95, 1.2, 1.8), "coldest T/T_mct trained on, one transfer each; best "
+    t0: tuple[float, ...] = setting((0.75, 0.95, 1.2, 1.45), "coldest T/T_mct trained on, one transfer each; best "
                                     "between temperatures of the library")
     repeats: int = setting(3, "splits and seeds")
     parts: int = setting(5, "parts of the states, each the test set once")

@@ -1,7 +1,8 @@
 """Training and testing of many models for three kinds of transfer, each a task of a campaign.
 
     states   each state is in the test set once, in parts; repeats draw other parts
-    T0=1.2   trained on T/T_mct ≥ 1.2, tested on all that is colder, and on a tenth of the warm states
+    T0=1.2   trained on T/T_mct ≥ 1.2, tested on all that is colder, and on a tenth of the warm states, at the
+             densities trained on
     LJ, WCA  trained on this potential, tested on the other
 
 A task leaves a file of predictions, which analysis/liquid_*.py read. All that a model sees of a test state is its
@@ -44,7 +45,7 @@ from .samples import (
 from .settings import NETWORKS, Plan, TrainJob, check_folder, parsed
 
 MARK = "trials.json"
-FORMAT = 4  # raised where a model or its band changes: trials of several versions are not compared
+FORMAT = 5  # raised where a model, its band or a split changes: trials of several versions are not compared
 KIND = "liquid trial"
 LABELS = {
     "nearest": "nearest state", "gp/zeroed": "interpolation in T, ρ, potential", "ridge": "ridge", "gp": "PCA + GP",
