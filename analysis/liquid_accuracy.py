@@ -6,8 +6,8 @@
 
 R² with the mean of the truth, over all times and states of a bin in T/T_mct, and RMSE; the same for each species on
 F/F(0); the errors of log₁₀ τ_α. Lines: liquids; open squares: glasses; grey: controls, which are always there. Error
-bars: standard errors over splits and seeds. Inset: a liquid of the coldest bin below 0.62 T_mct, or the coldest there
-is, by the first model. Values below -0.5 are drawn there.
+bars: standard errors over splits and seeds, and over the states tested. Inset: a liquid of the coldest bin below 0.62
+T_mct, or the coldest there is, by the first model. Values below -0.5 are drawn there.
 """
 
 from __future__ import annotations

@@ -75,21 +75,18 @@ def advantage(model: Repeats, other: Repeats) -> tuple[float, float, float]:
     Bootstrap over states, whose errors in all repeats go together: what is hard for one model is so for the other, and
     repeats that share their test states are not independent.
     """
-    sums: dict[tuple[str, float, float], np.ndarray] = {}
     both = common({"model": model, "other": other})
+    rows: dict[tuple[str, float, float], np.ndarray] = {}
     for repeat, found in both["model"].items():
-        for name in {state(one) for one in found}:
-            mine, its = ([one for one in all_of if state(one) == name] for all_of in (found, both["other"][repeat]))
-            truth = np.concatenate([one.truth.ravel() for one in mine])
-            row = [truth.size, truth.sum(), np.square(truth).sum(),
-                   *(sum(np.square(one.F - one.truth).sum() for one in all_of) for all_of in (mine, its))]
-            sums[name] = sums.get(name, 0) + np.array(row)
-    if not sums:
+        mine, its = metrics.sums(found), metrics.sums(both["other"][repeat])
+        for name, row in mine.items():
+            rows[name] = rows.get(name, 0) + np.append(row[:4], its[name][3])
+    if not rows:
         return np.nan, np.nan, np.nan
-    rows = np.array([sums[name] for name in sorted(sums)])
-    drawn = np.random.default_rng(0).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), DRAWS)
-    n, first, second, mine, its = np.vstack([np.ones(len(rows)), drawn]).dot(rows).T
-    gain = (its - mine) / (second - first**2 / n)
+    table = np.array([rows[name] for name in sorted(rows)])
+    drawn = np.random.default_rng(0).multinomial(len(table), np.full(len(table), 1 / len(table)), DRAWS)
+    n, first, second, mine_squared, its_squared = np.vstack([np.ones(len(table)), drawn]).dot(table).T
+    gain = (its_squared - mine_squared) / (second - first**2 / n)
     return float(gain[0]), float(np.quantile(gain[1:], 0.05)), float(np.quantile(gain[1:], 0.95))
 
 
@@ -142,13 +139,12 @@ def inside(found: Sequence[Prediction], low: float, high: float) -> list[Predict
 
 
 def merits(repeats: Repeats, low: float = 0.0, high: float = np.inf) -> dict[str, tuple[float, float]]:
-    """Mean and standard error over the repeats of all figures of merit of a range in T/T_mct."""
-    rows = [metrics.of(inside(found, low, high)) for found in repeats.values()]
-    return metrics.over_repeats([row for row in rows if row["states"]] or rows[:1])
+    """Mean over the repeats and standard error of all figures of merit of a range in T/T_mct."""
+    return metrics.over_repeats([inside(found, low, high) for found in repeats.values()])
 
 
 def number(value: float, error: float, digits: int = 3) -> str:
-    """A value with its error, for a table; the error of one repeat is not known."""
+    """A value with its error, for a table; the error of one state is not known."""
     form = f".{digits}f" if abs(value) < 100 else ".3g"
     return f"{value:{form}} ± {error:{form}}" if np.isfinite(error) else f"{value:{form}}"
 

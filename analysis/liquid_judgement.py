@@ -5,8 +5,8 @@
 
 Columns: R² and RMSE of F with the mean of the truth; R² and RMSE of F/F(0) of each species; mean |Δ log₁₀ τ_α| (the
 least it can be where the prediction does not relax); share of the points within the 90 % band, its width and interval
-score (less is better: a wide band covers everything) over F(0), means over states. Each with its standard error over
-splits and seeds. Rows: liquids above and below T_mct (or T_0, or by bins in T/T_mct of the tested potential), and
+score (less is better: a wide band covers everything) over F(0), means over states. Each with its standard error: over
+splits and seeds, and over the states tested. Rows: liquids above and below T_mct (or T_0, or by bins in T/T_mct of the tested potential), and
 glasses by themselves. The controls are the nearest state, interpolation in T, ρ and the potential without S(k), and
 models with S(k) zeroed, alone, and permuted between states.
 
@@ -126,34 +126,44 @@ def tested(models: dict[str, Repeats], part: Range) -> dict[str, Repeats]:
     return {name: repeats for name, repeats in found.items() if any(repeats.values())}
 
 
+def beside_control(rows: dict[str, Repeats], name: str) -> tuple[str, float, int]:
+    """A model beside the best of the controls that are not shown the S(k) of the state, in words; the lower end of the
+    difference of R² (NaN: no such control), and the number of repeats of that control."""
+    bars = {label: one for label, one in rows.items() if without_structure(label)}
+    if not bars:
+        return "no control was tried", np.nan, 0
+    bar, value, error, _ = best_of(bars, "r2")
+    gain, low, high = advantage(rows[name], bars[bar])
+    text = f"best control: {title(bar)} {number(value, error, 4)}; "
+    return f"{text}difference {gain:.4f}, by states {low:.4f} … {high:.4f}", low, len(bars[bar])
+
+
 def accuracy_goal(found: Found) -> Goal:
     """R² above T_mct, beside the best of the controls that are not shown the S(k) of the state."""
     words = "R² ≥ 0.99 for T > T_mct on held-out states, better than without S(k)"
     part = ranges("states")[0]
     rows = tested(found.get("states", {}), part)
     models = {name: one for name, one in rows.items() if not control(name)}
-    bars = {name: one for name, one in rows.items() if without_structure(name)}
-    if not models or not bars:
+    if not models or not any(without_structure(name) for name in rows):
         return Goal("r2", words, "open (no trials with and without S(k))", "")
     name, r2, error, states = best_of(models, "r2")
-    bar, value, its_error, _ = best_of(bars, "r2")
-    gain, low, high = advantage(models[name], bars[bar])
-    text = (f"{title(name)} {number(r2, error, 4)}, best control: {title(bar)} {number(value, its_error, 4)}; "
-            f"difference {gain:.4f}, by states {low:.4f} … {high:.4f}")
-    repeats = min(len(models[name]), len(bars[bar]))
-    return Goal("r2", words, verdict(r2 >= 0.99 and low > 0, states, FEWEST, repeats), text, "states", name, part)
+    bar, low, repeats = beside_control(rows, name)
+    text = f"{title(name)} {number(r2, error, 4)}, {bar}"
+    found_here = verdict(r2 >= 0.99 and low > 0, states, FEWEST, min(len(models[name]), repeats))
+    return Goal("r2", words, found_here, text, "states", name, part)
 
 
 def half_goal(found: Found, trained: str) -> Goal:
     """R² around half of T_mct of the other potential."""
     words = f"{words_of(trained)}: R² ≥ 0.9 at 0.5 … 0.6 T_mct"
     part = Range("liquids", *HALF)
-    rows = {name: one for name, one in tested(found.get(trained, {}), part).items() if not control(name)}
+    every = tested(found.get(trained, {}), part)
+    rows = {name: one for name, one in every.items() if not control(name)}
     if not rows:
         return Goal(f"r2_{trained}", words, "open (no liquids there)", "")
     name, r2, error, states = best_of(rows, "r2")
     return Goal(f"r2_{trained}", words, verdict(r2 >= 0.9, states, FEWEST_TRANSFER, len(rows[name])),
-                f"{title(name)} {number(r2, error)}", trained, name, part)
+                f"{title(name)} {number(r2, error)}, {beside_control(every, name)[0]}", trained, name, part)
 
 
 def known(repeats: Repeats) -> Repeats:
@@ -165,23 +175,27 @@ def tau_goal(found: Found, trained: str) -> Goal:
     """|Δ log₁₀ τ_α| of both species in all bins down to 0.55 T_mct of the other potential."""
     words = f"{words_of(trained)}: error of log₁₀ τ_α ≤ 0.3 down to {COLDEST:g} T_mct"
     part = Range("liquids", COLDEST - STEP, np.inf)
-    rows = {name: known(one) for name, one in tested(found.get(trained, {}), part).items() if not control(name)}
-    rows = {name: one for name, one in rows.items() if any(one.values())}
+    every = {name: known(one) for name, one in tested(found.get(trained, {}), part).items()}
+    every = {name: one for name, one in every.items() if any(one.values())}
+    rows = {name: one for name, one in every.items() if not control(name)}
     if not rows:
         return Goal(f"tau_{trained}", words, "open (no liquids with a known τ_α)", "")
     worst = {}
-    for name, repeats in rows.items():
+    for name, repeats in every.items():
         bins = [(max(low, part.low), high) for low, high in BINS if high > part.low]
         values = [(max(here["log_tau_A"][0], here["log_tau_B"][0]), low, high) for low, high in bins
                   if (here := merits(repeats, low, high))["states"][0] > 0]
         worst[name] = max(values)
-    name = min(worst, key=lambda one: worst[one][0])
+    name = min(rows, key=lambda one: worst[one][0])
     repeats = rows[name]
     coldest = min(one.relative for part_found in repeats.values() for one in part_found)
     lacking = [f"coldest liquid at {coldest:.2f} T_mct"] if coldest > COLDEST + STEP else []
     states = merits(repeats, 0.0, HALF[1])["states"][0]
     value, low, high = worst[name]
     text = f"{title(name)}: {value:.2f} at worst, at {low:g} … {high:g} T_mct"
+    if bars := [one for one in every if without_structure(one)]:
+        bar = min(bars, key=lambda one: worst[one][0])
+        text += f"; best control: {title(bar)} {worst[bar][0]:.2f}, at {worst[bar][1]:g} … {worst[bar][2]:g}"
     return Goal(f"tau_{trained}", words, verdict(value <= 0.3, states, FEWEST_TRANSFER, len(repeats), *lacking), text,
                 trained, name, part)
 
@@ -219,8 +233,8 @@ def goals(found: Found, lacking: bool = False) -> list[Goal]:
 def draw_missed(found: Found, judged: list[Goal], folder: Path) -> None:
     """A figure of each goal that is missed, or missed so far, and a table of what limits it."""
     rows = []
-    for old in folder.glob("missed_*.png"):  # of goals that are met by now
-        old.unlink()
+    for goal in judged:  # of goals that are met by now
+        (folder / f"missed_{goal.name}.png").unlink(missing_ok=True)
     for goal in judged:
         if "missed" in goal.verdict and goal.range is not None:
             here = [one for part in goal.range.of(found[goal.transfer][goal.model]).values() for one in part]

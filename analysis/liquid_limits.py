@@ -7,7 +7,8 @@ The squared error of F over all points is taken apart in this order (`shares`):
     shape  what is left
 
 A share below zero means that two errors had cancelled. Only records whose true and predicted τ_α lie within the run
-are counted. `floor`: root mean square difference of F between independent seeds of a state, over √2.
+are counted, and whose prediction begins above a tenth of F(0): one that has no beginning has no shape. `floor`: root
+mean square difference of F between independent seeds of a state, over √2.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ PARTS = ("F(0)", "τ_α", "shape")
 
 def corrected(one: Prediction) -> tuple[np.ndarray, np.ndarray]:
     """F (n, 2) with the true F(0); and with the true τ_α as well, NaN where that is not within the run."""
-    scaled = one.F * one.truth[0] / one.F[0]
+    with np.errstate(all="ignore"):
+        scaled = np.where(one.F[0] > 0.1 * one.truth[0], one.F * one.truth[0] / one.F[0], np.nan)
     ours, true = (curves.relaxation_time(one.times, F / F[0]) for F in (scaled, one.truth))
     shifted = np.full(scaled.shape, np.nan)
     for a in range(2):

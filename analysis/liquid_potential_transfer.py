@@ -6,7 +6,7 @@
 One row of panels a direction. R² with the mean of the truth, also of each species on F/F(0), RMSE of both; errors of
 log₁₀ τ_α. T_mct is that of the tested potential. Lines: liquids; open squares: glasses; grey: controls, which are
 always there. Inset: a liquid of the bin whose R² by the first model is nearest to 0.8, which the paper calls
-acceptable. Error bars: standard errors over a tenth of the training states left out, and seeds.
+acceptable. Error bars: standard errors over the states tested, over a tenth of the training states left out, and seeds.
 """
 
 from __future__ import annotations

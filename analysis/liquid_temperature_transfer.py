@@ -7,8 +7,8 @@
 One row of panels a model, one curve a T_0, with a rhombus at T_0 on the edge of the panel. Full lines: warm states left
 out of the training; dashed: colder than all of it. R² with the mean of the truth, also of each species on F/F(0), RMSE
 of both; errors of log₁₀ τ_α, which are the least they can be where a prediction does not relax. Open squares: glasses.
-The controls always have rows. Inset: the coldest liquid by the lowest T_0. Error bars: standard errors over splits and
-seeds.
+The table holds all controls, the figure the nearest state and those with S(k) zeroed. Inset: the coldest liquid by the
+lowest T_0. Error bars: standard errors over splits and seeds, and over the states tested.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import argparse
 
 import figures
 import numpy as np
-from liquid_bins import PANELS, chosen, curve, dress, inset, inside, load, merits, number, only, points, title
+from liquid_bins import PANELS, chosen, control, curve, dress, inset, inside, load, merits, number, only, points, title
 
 from hpctools.liquids.network import metrics
+
+FIRST_CONTROLS = ("nearest", "gp/zeroed", "mlp/zeroed")
 
 
 def main() -> None:
@@ -36,11 +38,13 @@ def main() -> None:
         raise figures.AnalysisError(f"{given.folder}: no trials of transfer in temperature; the library needs states "
                                     "on both sides of a T_0, 3 at least above it")
     names = chosen({name for t0 in limits for name in found[f"T0={t0:g}"]}, given.models)
+    drawn = [name for name in names if not control(name) or name in FIRST_CONTROLS]
     plt = figures.pyplot()
-    figure, axes = plt.subplots(len(names), len(PANELS), figsize=(22, 2.4 * len(names)), layout="constrained",
+    figure, axes = plt.subplots(len(drawn), len(PANELS), figsize=(22, 2.4 * len(drawn)), layout="constrained",
                                 squeeze=False)
     rows = []
-    for line, name in zip(axes, names):
+    for name in names:
+        line = axes[drawn.index(name)] if name in drawn else ()
         for k, t0 in enumerate(limits):
             repeats = found[f"T0={t0:g}"].get(name)
             if not repeats:
@@ -67,6 +71,8 @@ def main() -> None:
                     rows.append([title(name), f"{t0:g}", words, f"{merit_of['states'][0]:.0f}",
                                  *(number(*merit_of[merit]) for merit, _ in PANELS),
                                  f"{merit_of['coverage'][0]:.2f}"])
+        if name not in drawn:
+            continue
         first = only(found[f"T0={limits[0]:g}"].get(name, {}), False)
         liquids = [one for part in first.values() for one in part]
         if liquids:

@@ -222,6 +222,26 @@ def test_a_model_beats_a_control_by_many_states(judgement):
     assert np.isnan(advantage(even["gp"], {})).all()
 
 
+def test_goals_of_the_transfer_between_potentials_name_the_best_control(judgement):
+    """What S(k) adds there is the difference, whatever the verdict."""
+    found = {"LJ": {"gp": repeats(lambda seed: cold()), "nearest": repeats(lambda seed: cold(error=0.02)),
+                    "gp/zeroed": repeats(lambda seed: cold(error=0.01)),
+                    "gp/structure": repeats(lambda seed: cold())}}
+    goals = verdicts(judgement, found)
+    assert "best control: interpolation in T, ρ, potential (control) 0." in goals["r2_LJ"].found
+    assert "best control: " in goals["tau_LJ"].found and "alone" not in goals["tau_LJ"].found
+    del found["LJ"]["nearest"], found["LJ"]["gp/zeroed"]
+    assert "no control" in verdicts(judgement, found)["r2_LJ"].found
+
+
+def test_a_goal_that_is_met_takes_away_its_own_figure_alone(judgement, tmp_path):
+    for name in ("missed_r2_LJ.png", "missed_of_mine.png"):
+        (tmp_path / name).touch()
+    found = {"LJ": {"gp": repeats(lambda seed: cold())}}
+    judgement.draw_missed(found, judgement.goals(found), tmp_path)
+    assert not (tmp_path / "missed_r2_LJ.png").exists() and (tmp_path / "missed_of_mine.png").exists()
+
+
 def test_coverage_is_judged_by_range_and_transfer(judgement):
     """Too wide above T_mct and too narrow below do not make a band that is right on average."""
     def mixed(seed):
@@ -267,6 +287,8 @@ def test_what_limits_a_prediction(judgement):
     longer = [replace(one, times=one.times[::2], truth=one.truth[::2]) if i % 2 else one for i, one in enumerate(pairs)]
     # noise between two points of the other is that of their mean, at half of the times
     assert liquid_limits.floor(longer) == pytest.approx(0.01 * np.sqrt((1 + (1 + 0.5) / 2) / 2), rel=0.05)
+    nothing = replace(exact, F=1e-9 * exact.F)  # from nearly 0 on
+    assert liquid_limits.shares([nothing])[2] == 0 and liquid_limits.shares([exact, nothing])[2] == 1
     glass = prediction(0.3, **GLASS)
     assert liquid_limits.shares([glass])[2] == 0 and "no record" in liquid_limits.words_of([glass])
 

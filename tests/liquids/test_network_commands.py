@@ -332,6 +332,31 @@ def test_metrics_of_known_errors():
     assert metrics.of([prediction(F, [np.inf, 2.0])])["log_tau_A"] == pytest.approx(1)
 
 
+def test_error_of_a_figure_of_merit_is_that_of_states_and_of_repeats():
+    """Of a mean over states it is their standard error, however often they are repeated; that of repeats is added."""
+    t, one = np.geomspace(0.1, 10, 20), np.ones((20, 2))
+    truth = np.exp(-t)[:, None] * one
+    inside = np.random.default_rng(2).uniform(0.5, 1, (12, 20, 2)) < 0.8
+
+    def repeat(shift=0.0):
+        return [metrics.Prediction("LJ", 1.2, float(i), 1.1, False, t, truth, truth + 0.1 * i,
+                                   truth - np.where(kept, 1, -1), truth + 1, np.ones(2), np.ones(2),
+                                   10 ** (0.1 * i + shift) * np.ones(2), 1.0)
+                for i, kept in enumerate(inside, start=1)]
+
+    covered = inside.reshape(12, -1).mean(1)
+    for repeats in ([repeat()], [repeat(), repeat(), repeat()]):
+        value, error = metrics.over_repeats(repeats)["coverage"]
+        assert value == pytest.approx(covered.mean()) and error == pytest.approx(covered.std(ddof=1) / np.sqrt(12))
+    value, error = metrics.over_repeats([repeat(), repeat(0.6)])["log_tau_A"]
+    assert value == pytest.approx(0.65 + 0.3)
+    assert error == pytest.approx(np.hypot(0.1 * np.arange(12).std(ddof=1) / np.sqrt(12), 0.3))
+    assert np.isnan(metrics.over_repeats([repeat()[:1], repeat()[:1]])["r2"][1])
+    found = metrics.of(repeat())
+    both = [np.concatenate([getattr(one, name) for one in repeat()]) for name in ("truth", "F")]
+    assert found["r2"] == pytest.approx(metrics.r_squared(*both))
+
+
 def test_distance_to_the_transition_of_mode_coupling_theory():
     """Zero where `mct.critical_point` finds the transition of hard spheres, positive below, negative above."""
     from hpctools.liquids import mct

@@ -7,7 +7,7 @@ F/F(0), beside the error of log₁₀ τ_α.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ import numpy as np
 from . import curves
 from .bands import LEVEL
 from .samples import FloatArray
+
+Key = tuple[str, float, float]  # of a state: potential, density, temperature
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,32 +71,65 @@ class Prediction:
 
 def r_squared(truth: FloatArray, predicted: FloatArray) -> float:
     """R² over all values, with the mean of the truth; NaN where the truth is constant."""
-    total = np.sum((truth - truth.mean()) ** 2)
-    return float(1 - np.sum((predicted - truth) ** 2) / total) if total > 0 else float("nan")
+    return float(_r_squared(_squares(truth, predicted)))
+
+
+def _squares(truth: FloatArray, predicted: FloatArray) -> FloatArray:
+    """(4,) what R² and RMSE follow from, summed over all values; such sums of several states add up."""
+    return np.array([truth.size, truth.sum(), np.square(truth).sum(), np.square(predicted - truth).sum()])
+
+
+def _r_squared(sums: FloatArray) -> FloatArray:
+    """R² of sums (…, 4)."""
+    n, first, second, error = np.moveaxis(sums, -1, 0)
+    with np.errstate(all="ignore"):
+        total = second - first**2 / n
+        return np.where(total > 1e-12 * second, 1 - error / total, np.nan)  # else it is rounding
+
+
+def sums(found: Sequence[Prediction]) -> dict[Key, FloatArray]:
+    """(21,) of each state: `_squares` of F, then of F/F(0) of A and of B; sums and numbers of |Δ log₁₀ τ_α| of A and of
+    B; coverage, width and interval score of the band, means over the state's seeds, with 1 (0: no band), and 1."""
+    out: dict[Key, FloatArray] = {}
+    bands: dict[Key, list[tuple[float, ...]]] = {}  # two seeds do not count twice
+    for one in found:
+        key = (one.potential, one.density, one.temperature)
+        truth, F, tau = one.truth / one.initial, one.F / one.initial, one.log_tau_error
+        known = np.isfinite(tau)
+        row = np.concatenate([_squares(one.truth, one.F), *(_squares(truth[:, a], F[:, a]) for a in range(2)),
+                              np.stack([np.where(known, tau, 0.0), known], axis=1).ravel()])
+        out[key] = out.get(key, np.zeros(len(row))) + row
+        bands.setdefault(key, []).append((one.coverage, one.width, one.interval_score))
+    for key, rows in bands.items():
+        band = np.mean(rows, axis=0)
+        has = np.isfinite(band).all()
+        out[key] = np.concatenate([out[key], band if has else np.zeros(3), [has, 1.0]])
+    return out
+
+
+def _figures(total: FloatArray) -> dict[str, FloatArray]:
+    """All figures of merit of sums over states (…, 21); NaN where there is nothing to judge."""
+    total = np.asarray(total)
+    of_F, of_A, of_B = (total[..., first : first + 4] for first in (0, 4, 8))
+    with np.errstate(all="ignore"):
+        def rmse(part: FloatArray) -> FloatArray:
+            return np.sqrt(np.maximum(part[..., 3], 0) / part[..., 0])
+
+        def mean(column: int, number: int) -> FloatArray:
+            return np.where(total[..., number] > 0.5, total[..., column] / total[..., number], np.nan)
+
+        return {
+            "r2": _r_squared(of_F), "rmse": rmse(of_F), "r2_A": _r_squared(of_A), "r2_B": _r_squared(of_B),
+            "rmse_A": rmse(of_A), "rmse_B": rmse(of_B), "log_tau_A": mean(12, 13), "log_tau_B": mean(14, 15),
+            "coverage": mean(16, 19), "width": mean(17, 19), "score": mean(18, 19), "states": total[..., 20],
+        }  # fmt: skip
 
 
 def of(found: Sequence[Prediction]) -> dict[str, float]:
     """All figures of merit over some states; NaN where there is nothing to judge."""
     if not found:
         return {name: float("nan") for name in NAMES} | {"states": 0.0}
-    truth, F = (np.concatenate([getattr(one, name) for one in found]) for name in ("truth", "F"))
-    unit = np.concatenate([np.broadcast_to(one.initial, one.truth.shape) for one in found])
-    f, g = truth / unit, F / unit
-    tau = np.array([one.log_tau_error for one in found])
-    bands: dict[tuple[str, float, float], list[tuple[float, ...]]] = {}  # by state: two seeds do not count twice
-    for one in found:
-        row = (one.coverage, one.width, one.interval_score)
-        bands.setdefault((one.potential, one.density, one.temperature), []).append(row)
-    by_state = np.array([np.mean(rows, axis=0) for rows in bands.values()])
-    with np.errstate(all="ignore"):
-        return {
-            "r2": r_squared(truth, F), "rmse": float(np.sqrt(np.mean((F - truth) ** 2))),
-            "r2_A": r_squared(f[:, 0], g[:, 0]), "r2_B": r_squared(f[:, 1], g[:, 1]),
-            "rmse_A": float(np.sqrt(np.mean((f - g)[:, 0] ** 2))),
-            "rmse_B": float(np.sqrt(np.mean((f - g)[:, 1] ** 2))),
-            "log_tau_A": _mean(tau[:, 0]), "log_tau_B": _mean(tau[:, 1]), "states": float(len(bands)),
-            "coverage": _mean(by_state[:, 0]), "width": _mean(by_state[:, 1]), "score": _mean(by_state[:, 2]),
-        }  # fmt: skip
+    return {name: float(value) for name, value in _figures(np.sum([*sums(found).values()], axis=0)).items()}
 
 
 NAMES = ("r2", "rmse", "r2_A", "r2_B", "rmse_A", "rmse_B", "log_tau_A", "log_tau_B", "coverage", "width",
@@ -106,20 +141,36 @@ TITLES = {
 }  # fmt: skip
 
 
-def _mean(values: FloatArray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def over_repeats(repeats: Sequence[Sequence[Prediction]]) -> dict[str, tuple[float, float]]:
+    """Mean over repeats with other splits and seeds, and standard error, of each figure of merit.
 
-
-def over_repeats(repeats: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    """Mean and standard error of each figure over repeats with other splits and seeds; NaN for the error of one."""
+    The error adds in quadrature that of the mean over repeats and that of the states which happened to be tested, by
+    leaving out each of them in all repeats (jackknife: Efron & Stein, Ann. Stat. 9 (1981) 586), since repeats share
+    them. NaN of one state.
+    """
+    if not (by_state := [sums(found) for found in repeats if found]):
+        return {name: (float("nan"), float("nan")) for name in NAMES} | {"states": (0.0, float("nan"))}
+    totals = np.array([np.sum([*rows.values()], axis=0) for rows in by_state])
+    keys = sorted(set().union(*by_state))
+    without = totals - np.array([[rows.get(key, 0 * totals[0]) for rows in by_state] for key in keys])
+    each, fewer = _figures(totals), _figures(without)
     out = {}
-    for name in repeats[0]:
-        values = np.array([row[name] for row in repeats])
-        values = values[np.isfinite(values)]
-        error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
-        out[name] = (float(values.mean()) if len(values) else float("nan"), float(error))
+    for name, values in each.items():
+        known = values[np.isfinite(values)]
+        out[name] = float(known.mean()) if len(known) else float("nan"), _error(known, fewer[name])
     return out
+
+
+def _error(values: FloatArray, fewer: FloatArray) -> float:
+    """Standard error of the mean of values (repeats,), those without each state being fewer (states, repeats)."""
+    known = np.isfinite(fewer)
+    rows = known.any(1)
+    means = np.where(known, fewer, 0.0).sum(1)[rows] / known.sum(1)[rows]
+    if len(means) < 2:
+        return float("nan")
+    of_states = (len(means) - 1) * means.var()
+    of_repeats = values.var(ddof=1) / len(values) if len(values) > 1 else 0.0
+    return float(np.sqrt(of_states + of_repeats))
 
 
 def relaxation(times: FloatArray, F: FloatArray, initial: FloatArray) -> FloatArray:
