@@ -6,9 +6,9 @@
 Columns: R² and RMSE of F with the mean of the truth; R² and RMSE of F/F(0) of each species; mean |Δ log₁₀ τ_α| (the
 least it can be where the prediction does not relax); share of the points within the 90 % band, its width and interval
 score (less is better: a wide band covers everything) over F(0), means over states. Each with its standard error: over
-splits and seeds, and over the states tested. Rows: liquids above and below T_mct (or T_0, or by bins in T/T_mct of the tested potential), and
-glasses by themselves. The controls are the nearest state, interpolation in T, ρ and the potential without S(k), and
-models with S(k) zeroed, alone, and permuted between states.
+splits and seeds, and over the states tested. Rows: liquids above and below T_mct (or T_0, or by bins in T/T_mct of the
+tested potential), and glasses by themselves. The controls are the nearest state, interpolation in T, ρ and the
+potential without S(k), and models with S(k) zeroed, alone, and permuted between states.
 
 The goals are judged below the table, on liquids in equilibrium: met, missed, or open where too little was tested to
 say, with the reason. A model beats the controls if it is better than the best of those without the S(k) of the state:

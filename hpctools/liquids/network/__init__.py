@@ -8,6 +8,8 @@
     theory      mode-coupling theory on the same structure
     bands       90 % bands from states that a model has not seen
     models      all of these under one name each, in files
+    training    the command that trains one of them; settings, commands: its words
     trials      training and testing for three kinds of transfer
     metrics     how good a prediction is
+    prediction  the answer to a user's S(k); structure_file: how it is read, structure_check: whether it can be right
 """

@@ -20,6 +20,7 @@ from hpctools import weights
 from .bands import Band, Factor, Factors, band, scores
 from .samples import FloatArray, Sample, State, fingerprint, folds, states
 from .settings import NETWORKS, PLACES, TrainJob
+from .structure_check import SAME_DENSITY, point_of, structure_distance
 
 if TYPE_CHECKING:
     from .regression import CurveModel
@@ -29,12 +30,9 @@ COLDEST = (0.2, 0.4, 0.6)  # shares of the states, left out together for the cal
 LEAST = 2  # states to learn from in a calibration
 Key = tuple[str, float, float]  # of a state
 BEGINNING = 1e-4  # τ_LJ; F there is F(0)
-NEIGHBOURS = 6
 APART = (0.95, 1.5)  # quantile of the distances of states left out, and the factor on it that S(k) may lie apart; the
 # largest would be that of a state at an edge, apart from all others
-METRIC = np.array([1.0, 4.0, 0.1])  # of ln T, ln ρ and the potential: S at ρ = 1.2 and 1.4 differs more than in T
 MARGIN = 0.02  # of T/T_mct
-SAME_DENSITY = 0.01  # relative
 _LISTS = ("layers", "monotone_layers")
 _ARRAYS = ("structures", "points", "relative")  # of the configuration
 
@@ -116,7 +114,7 @@ class Trained:
                          f"{state.density:g}")
         if self.model.kind != "zeroed":
             points, structures = self.config["points"], self.config["structures"]
-            away = structure_distance(points, structures, _point(state), state.S)
+            away = structure_distance(points, structures, point_of(state), state.S)
             limit = self.config["structure_limit"]
             if away > limit:
                 found.append(f"S(k) is unlike that of the nearest states trained on: it is {away:.3g} times as far "
@@ -126,7 +124,7 @@ class Trained:
     def _relative_range(self, state: State) -> tuple[float, float]:
         """Lowest and highest T/T_mct trained on, interpolated between the densities of the potential (or of all)."""
         points, relative = self.config["points"], self.config["relative"]
-        rows = points[:, 2] == _point(state)[2]
+        rows = points[:, 2] == point_of(state)[2]
         if not rows.any():
             rows = np.ones(len(points), bool)
         densities = np.unique(points[rows, 1])
@@ -136,27 +134,11 @@ class Trained:
         return low, high
 
 
-def _point(state: State) -> FloatArray:
-    """(3,) ln T, ln ρ, 1 for LJ or 0."""
-    return np.array([np.log(state.temperature), np.log(state.density), float(state.potential == "LJ")])
-
-
-def structure_distance(points: FloatArray, structures: FloatArray, point: FloatArray, S: FloatArray) -> float:
-    """How far S (100, 3) is from that of the nearest state, in units of how S varies there.
-
-    Nearest in ln T, ln ρ and the potential among the states at points (n, 3) with structures (n, 100, 3). The unit is
-    the root mean square deviation of S from its mean over the `NEIGHBOURS` nearest.
-    """
-    near = np.argsort((((points - point) * METRIC) ** 2).sum(1))[:NEIGHBOURS]
-    spread = np.sqrt(((structures[near] - structures[near].mean(0)) ** 2).mean())
-    return float(np.sqrt(((structures[near[0]] - S) ** 2).mean()) / max(spread, 1e-6))
-
-
 def trained_range(samples: Sequence[Sample]) -> dict[str, Any]:
     """Configuration entries: what was trained on. Leaving each state out gives the limit of `structure_distance`."""
     first = {sample.state.key: sample.state for sample in reversed(samples)}
     known = [first[key] for key in sorted(first)]
-    points, structures = np.array([_point(state) for state in known]), np.array([state.S for state in known])
+    points, structures = np.array([point_of(state) for state in known]), np.array([state.S for state in known])
     others = [np.arange(len(known)) != i for i in range(len(known))]
     apart = [structure_distance(points[rest], structures[rest], points[i], structures[i])
              for i, rest in enumerate(others)]

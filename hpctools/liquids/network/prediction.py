@@ -15,7 +15,7 @@ from hpctools.provenance import provenance
 from hpctools.whole import whole
 from hpctools.world import World
 
-from . import curves, models, potential, theory
+from . import curves, models, structure_check, theory
 from .bands import LEVEL, Band
 from .samples import FloatArray, SampleError, State
 
@@ -56,13 +56,13 @@ def predict(trained: models.Trained, state: State, t_max: float | None = None,
             warnings: Sequence[str] = ()) -> Answer:
     """F_s(k_p,t) of a state from 0.01 τ_LJ to t_max (the longest time trained on), with a 90 % band.
 
-    A potential that is not given ("") is found from S(k), see `potential`. warnings: further ones. Raises SampleError
-    for a t_max outside 0.01 … 10¹², config.ConfigError where the potential is needed and cannot be found.
+    A potential that is not given ("") is found from S(k), see `structure_check`. warnings: further ones. Raises
+    SampleError for a t_max outside 0.01 … 10¹², config.ConfigError where the potential is needed and cannot be found.
     """
     first, last = FIRST, trained.config["range"]["time"][1] if t_max is None else t_max
     if not first < last <= LAST:
         raise SampleError(f"times up to {last:g} τ_LJ; expected more than {first:g}, at most {LAST:g}")
-    state, remarks, doubts = potential.settled(trained.config, state)
+    state, remarks, doubts = structure_check.settled(trained.config, state)
     if not state.potential and trained.model.kind != "structure":
         raise ConfigError("the potential is not known, and the model was trained on LJ and WCA at different densities "
                           "or temperatures, so that S(k) does not tell it: give --potential LJ or --potential WCA")
@@ -72,6 +72,8 @@ def predict(trained: models.Trained, state: State, t_max: float | None = None,
         state = replace(state, theory=theory.numbers(state))
     times = np.geomspace(first, last, int(np.ceil(POINTS_A_DECADE * np.log10(last / first))) + 1)
     found = trained.band(state, times)
+    if trained.model.kind != "zeroed":
+        doubts += structure_check.doubts(trained.config, state)
     warnings = [*warnings, *doubts, *trained.warnings(state)]
     if last > 1.001 * (known := trained.config["range"]["time"][1]):
         warnings.append(f"times up to {last:g} τ_LJ, trained up to {known:g}")

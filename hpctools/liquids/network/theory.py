@@ -76,9 +76,14 @@ def self_scattering(state: State, k: float) -> FloatArray:
 
 
 def peak(state: State) -> float:
-    """k_p from the structure on the grid: the vertex of the parabola through its three highest neighbours."""
-    i = int(np.argmax(state.S[5:60, 0])) + 5
-    y = state.S[i - 1 : i + 2, 0]
+    """`peak_of` the structure of a state."""
+    return peak_of(state.S)
+
+
+def peak_of(S: FloatArray) -> float:
+    """k_p of S (100, 3) on the grid: the vertex of the parabola through the three highest neighbours of S_AA."""
+    i = int(np.argmax(S[5:60, 0])) + 5
+    y = S[i - 1 : i + 2, 0]
     step = PAPER_GRID[1] - PAPER_GRID[0]
     return float(PAPER_GRID[i] + 0.5 * step * (y[0] - y[2]) / (y[0] - 2 * y[1] + y[2]))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hpctools.liquids.__main__ import main
-from hpctools.liquids.network import models, potential, prediction, regression, samples
+from hpctools.liquids.network import models, prediction, regression, samples, structure_check
 from hpctools.liquids.network.bands import Factor, Factors
 from hpctools.liquids.structure import PAPER_GRID
 
@@ -30,7 +30,7 @@ def test_no_record_contradicts_its_potential(shipped_samples, config):
     count, warm, keys = Counter(), Counter(), samples.states(shipped_samples)
     for sample in shipped_samples:
         state = sample.state
-        found = potential.compare(without(config, np.arange(len(keys)) == keys.index(state.key)), state)
+        found = structure_check.compare(without(config, np.arange(len(keys)) == keys.index(state.key)), state)
         told = {"records": 1, "right": found.nearest == state.potential, "clear": found.is_clear,
                 "clear and wrong": found.is_clear and found.nearest != state.potential,
                 "contradict their own": found.contradicts(state.potential),
@@ -44,19 +44,36 @@ def test_no_record_contradicts_its_potential(shipped_samples, config):
     assert warm["right"] == warm["records"] and warm["contradict the other"] > 0.8 * warm["records"]
 
 
+def test_states_are_where_their_structure_says(shipped_samples, config):
+    """None contradicts its density or temperature, each without its own state; most do with others."""
+    keys, count = samples.states(shipped_samples), Counter()
+    for sample in shipped_samples:
+        state, rest = sample.state, without(config, np.arange(len(keys)) == keys.index(sample.state.key))
+        assert structure_check.doubts(rest, state) == [], state.name
+        if sample.glass:
+            continue
+        for name, factor in (("density", 1.07), ("density", 0.93), ("temperature", 1.25), ("temperature", 0.8)):
+            told = structure_check.doubts(config, replace(state, **{name: factor * getattr(state, name)}))
+            count[name] += 1
+            count[f"{name} told"] += bool(told)
+    print(f"\n{dict(count)}")
+    assert count["density told"] == count["density"]
+    assert count["temperature told"] > 0.8 * count["temperature"]  # the ends of the range are not compared
+
+
 def test_noise_between_seeds(shipped_samples):
     first = {sample.state.key: sample.state.S for sample in reversed(shipped_samples)}
     apart = [np.sqrt(np.mean((sample.state.S - first[sample.state.key]) ** 2)) for sample in shipped_samples
              if sample.state.S is not first[sample.state.key]]
     print(f"\nrms between seeds, {len(apart)} pairs: {np.min(apart):.4f}, {np.median(apart):.4f}, {np.max(apart):.4f}")
-    assert np.median(apart) == pytest.approx(potential.NOISE, rel=0.3)
+    assert np.median(apart) == pytest.approx(structure_check.NOISE, rel=0.3)
 
 
 def test_another_density_contradicts_nothing(shipped_samples, config):
     """S(k) differs by far more than between the potentials."""
     for sample in shipped_samples:
-        found = potential.compare(without(config, np.isclose(config["points"][:, 1], np.log(sample.state.density))),
-                                  sample.state)
+        others = without(config, np.isclose(config["points"][:, 1], np.log(sample.state.density)))
+        found = structure_check.compare(others, sample.state)
         assert not found.is_clear and not found.contradicts(sample.state.potential), sample.state.name
 
 
@@ -65,10 +82,10 @@ def test_known_distances():
     points = np.array([[np.log(T), 0.0, flag] for T, flag in ((1, 1), (4, 1), (1, 0), (9, 0), (2, 0))])
     structures = np.stack([np.full((100, 3), value) for value in (0.0, 2.0, 5.0, 7.0, 6.0)])
     config = {"points": points, "structures": structures}
-    found = potential.compare(config, samples.State("", 1.1, 2.0, np.full((100, 3), 1.5)))
+    found = structure_check.compare(config, samples.State("", 1.1, 2.0, np.full((100, 3), 1.5)))
     assert found.distances == pytest.approx({"LJ": 0.5, "WCA": 4.5}) and found.is_clear
     assert (found.density, found.temperature) == pytest.approx((1.0, 2.0))
-    hot = potential.compare(config, samples.State("", 1.1, 100.0, structures[1]))
+    hot = structure_check.compare(config, samples.State("", 1.1, 100.0, structures[1]))
     assert hot.temperature == pytest.approx(4.0) and hot.distances["LJ"] == 0
 
 
@@ -79,7 +96,7 @@ def test_nothing_to_compare_with():
     state = samples.State("", 1.1, 2.0, structures[0])
     for rows, moved, nearest in ((2, 0.0, "LJ"), (4, [0.0, 0.3, 0.0], ""), (4, [2.0, 0.0, 0.0], "")):
         moving = points + np.where(points[:, 2:] == 0, moved, 0.0)
-        found = potential.compare({"points": moving[:rows], "structures": structures[:rows]}, state)
+        found = structure_check.compare({"points": moving[:rows], "structures": structures[:rows]}, state)
         assert found.nearest == nearest and not found.is_clear
         assert not found.contradicts("LJ") and not found.contradicts("WCA")
 
@@ -133,6 +150,18 @@ def test_a_potential_that_contradicts_the_structure_is_a_warning(predict):
     assert answer["potential"] == "WCA"
     assert any("the potential WCA contradicts S(k)" in one and "of LJ and" in one for one in answer["warnings"])
     assert not any("contradicts" in one for one in predict(("LJ", 1.8, 5.61), "--potential", "WCA")["warnings"])
+
+
+def test_a_structure_of_another_state_is_a_warning(predict):
+    """Of another temperature, and of a density between those trained on; then the right one is named."""
+    answer = predict(("LJ", 1.2, 0.54), "--potential", "LJ", "--temperature", "0.27")
+    assert any("S(k) is off by 0.02" in one and "expected up to 0.018" in one for one in answer["warnings"])
+    answer = predict(("LJ", 1.2, 0.81), "--potential", "LJ", "--temperature", "1.2")
+    assert any("S(k) is off by 0.0" in one and "expected up to 0.008" in one for one in answer["warnings"])
+    answer = predict(("LJ", 1.4, 1.87), "--potential", "LJ", "--density", "1.5")
+    assert any("there it is at density 1.4" in one for one in answer["warnings"])
+    right = predict(("LJ", 1.4, 1.87), "--potential", "LJ")
+    assert not any("S(k)" in one or "S_AA" in one for one in right["warnings"])
 
 
 def test_a_potential_that_cannot_be_found(network, shipped_samples):
