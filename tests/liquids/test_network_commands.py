@@ -82,6 +82,40 @@ def test_a_record_knows_its_state(network, record_folder, tmp_path, capsys):
     assert "WCA ρ = 1.2, T = 0.999" in capsys.readouterr().out
 
 
+def test_a_record_of_observe_knows_its_density(network, record_folder, tmp_path, capsys):
+    """It was told neither its potential nor its temperature."""
+    path = tmp_path / "observed.h5"
+    path.write_bytes((record_folder / "LJ-rho1.2-T1-seed1.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        for name in ("potential", "density", "temperature"):
+            del file.attrs[name]
+    assert main(["predict", "--structure", str(path), "--network", network, "--temperature", "1", "--potential", "LJ",
+                 "--out", str(tmp_path / "a"), "--no-figure"]) == 0
+    assert "LJ ρ = 1.2, T = 1;" in capsys.readouterr().out
+
+
+def test_a_table_of_numpy_is_read(table, tmp_path):
+    """Its head line begins with #; another remark before it does not matter, a name that comes twice does."""
+    from hpctools.liquids.network import structure_file
+
+    path = tmp_path / "S.csv"
+    columns = np.column_stack([*table.values()])
+    np.savetxt(path, columns, delimiter=",", header="from elsewhere, N = 1200\n" + ",".join(table))
+    np.testing.assert_allclose(structure_file.read(path).S, columns[:, 1:], rtol=1e-12)
+    np.savetxt(path, np.hstack([columns, columns[:, 2:3]]), delimiter=",", header=",".join([*table, "S_AB"]))
+    with pytest.raises(structure_file.StructureError, match="2 columns S_AB; expected one of each"):
+        structure_file.read(path)
+
+
+def test_a_folder_keeps_its_model(record_folder, tmp_path, capsys):
+    words = ["train", "--data", str(record_folder), "--out", str(tmp_path), "--model"]
+    assert main([*words, "ridge"]) == 0 and main([*words, "ridge"]) == 0
+    before = (tmp_path / "liquid.npz").read_bytes()
+    assert main([*words, "nearest"]) == 1
+    assert "is of model ridge, inputs full, now nearest, full; give another --out" in capsys.readouterr().err
+    assert (tmp_path / "liquid.npz").read_bytes() == before
+
+
 def test_a_state_outside_is_a_warning_that_is_stored(network, table, tmp_path, capsys):
     table["S_AA"][:30] *= 3
     path = write_csv(tmp_path / "S.csv", table)

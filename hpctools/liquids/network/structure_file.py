@@ -1,7 +1,8 @@
 """S_ab(k) of a user's own mixture, from CSV or HDF5, or from a record of this package.
 
-CSV: columns k, S_AA, S_AB, S_BB in any order, by a head line; lines that begin with # are left out. HDF5: data sets k
-(100,) and S_AA, S_AB, S_BB (100,) each. Normalised as S_ab = <ρ_a(k) ρ_b(-k)>/N, so S_AA → x_A = 0.8 at large k.
+CSV: columns k, S_AA, S_AB, S_BB in any order, by a head line, which may begin with #; other such lines are left out.
+HDF5: data sets k (100,) and S_AA, S_AB, S_BB (100,) each. Normalised as S_ab = <ρ_a(k) ρ_b(-k)>/N, so S_AA → x_A = 0.8
+at large k.
 """
 
 from __future__ import annotations
@@ -56,17 +57,27 @@ def read(path: str | Path) -> Structure:
 def _csv(path: Path) -> dict[str, FloatArray]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:  # Excel begins with a mark
-            rows = list(csv.reader(line for line in file if line.strip() and not line.startswith("#")))
+            lines = [line for line in file if line.strip()]
     except UnicodeDecodeError as error:
         raise StructureError(f"{path}: is neither CSV nor HDF5 ({error.reason})") from error
+    heads = [line.lstrip("# ") for line in lines if line.startswith("#")]  # as np.savetxt writes it
+    heads = [line for line in heads if set(COLUMNS) <= set(_cells(line))]
+    rows = list(csv.reader([*heads[:1], *(line for line in lines if not line.startswith("#"))]))
     if not rows:
         raise StructureError(f"{path}: is empty; expected columns {', '.join(COLUMNS)}")
     head = [cell.strip() for cell in rows[0]]
     _check_names(path, head)
+    if twice := [name for name in COLUMNS if head.count(name) > 1]:
+        raise StructureError(f"{path}: has {head.count(twice[0])} columns {twice[0]}; expected one of each of "
+                             f"{', '.join(COLUMNS)}")
     try:
         return {name: np.array([float(row[head.index(name)]) for row in rows[1:]]) for name in COLUMNS}
     except (ValueError, IndexError) as error:
         raise StructureError(f"{path}: a line has no number in each column ({error})") from error
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split(",")]
 
 
 def _hdf5(path: Path) -> Structure:
@@ -83,8 +94,9 @@ def _hdf5(path: Path) -> Structure:
     except (KeyError, StoreError) as error:
         raise StructureError(f"{path}: is an incomplete record ({error}); copy or make it again") from error
     found = record.attributes
-    return Structure(record.structure_on_grid(PAPER_GRID)[0], found.get("potential", ""), found.get("density"),
-                     found.get("mean_temperature"))
+    density = float(np.sum(found["particles"]) / found["box_length"] ** 3)  # records of `observe` are not told it
+    return Structure(record.structure_on_grid(PAPER_GRID)[0], found.get("potential", ""),
+                     found.get("density", density), found.get("mean_temperature"))
 
 
 def _columns(path: Path, file: Any) -> dict[str, FloatArray]:

@@ -12,7 +12,7 @@ from hpctools.stop import COMPLETE, STOPPED, Stop
 from hpctools.world import World
 
 from . import models, theory
-from .samples import Sample, load, permuted, states
+from .samples import Sample, SampleError, load, permuted, states
 from .settings import NETWORKS, TrainJob, check_folder
 
 FILE = "liquid.npz"
@@ -44,10 +44,23 @@ def plan_text(job: TrainJob, samples: Sequence[Sample], away: int) -> str:
     return "\n".join([f"model     {job.model}, inputs {job.inputs}", *lines, f"output    {job.folder}"])
 
 
+def _check_other(job: TrainJob) -> None:
+    """Raises SampleError where the folder holds another model: nothing is lost to a forgotten --out."""
+    path = Path(job.folder) / FILE
+    if not path.exists():
+        return
+    config = models.load(path).config
+    found, wanted = (config["model"], config["inputs"]), (job.model, job.inputs)
+    if found != wanted:
+        raise SampleError(f"{path} is of model {found[0]}, inputs {found[1]}, now {wanted[0]}, {wanted[1]}; give "
+                          "another --out, or remove it")
+
+
 def run(job: TrainJob, world: World, arguments: Sequence[str], dry_run: bool = False) -> int:
     """Train, or go on with it; returns the exit code. Collective for a network; regressions are rank 0's work."""
     if not dry_run:
         check_folder(job.folder, "--out")
+        _check_other(job)
     samples = samples_of(job, world, with_theory=not dry_run)
     network = job.model in NETWORKS
     kept, away = models.held_out(samples, job.held_out, job.seed) if network else (list(samples), [])

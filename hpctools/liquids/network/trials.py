@@ -128,7 +128,7 @@ def campaign(plan: Plan, world: World, prepare: bool = True) -> Campaign:
     for seed, transfer, part in cut:
         for model, inputs in wanted:
             trial = Trial(transfer, model, inputs, seed, part)
-            cost = 0.06 * plan.steps if model in NETWORKS else 30.0
+            cost = (0.008 + 6e-5 * plan.batch) * plan.steps if model in NETWORKS else 30.0
             tasks.append(Task(trial.name, cost, partial(_run, plan, trial, cache), check=check))
     if world.rank == 0:
         with locked_in_turn(out, "trials.lock") if prepare else nullcontext():  # other jobs may add theirs
