@@ -226,7 +226,7 @@ def run(job: TrainJob, world: TorchWorld, arguments: Sequence[str], dry_run: boo
             write_predictions(path, found, job, result.rows[-1], world, arguments)
     if talk:
         print(f"complete: {Path(job.folder) / MODEL}, {path}")
-        print(f"look at it:  python analysis/tnm_training.py {job.folder}; python analysis/tnm_errors.py {path}")
+        print(f"look at it:  python analysis/training_curves.py {job.folder}; python analysis/tnm_errors.py {path}")
     return COMPLETE
 
 

@@ -79,10 +79,10 @@ def test_training_curves(tmp_path):
         lines = [f"{n},{10 * n},0.1,{'' if n == 0 else factor / n},{factor / (n + 1)},{n}" for n in range(5)]
         head = "epoch,samples,learning_rate,loss,val_loss,seconds"
         (tmp_path / name / "log.csv").write_text("\n".join([head, *lines]))
-    done = script("tnm_training", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "t.png")
+    done = script("training_curves", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "t.png")
     assert done.returncode == 0, done.stderr
     table = rows(done.stdout, "training")
     assert table[0][:3] == ["a", "4", "40"] and float(table[1][-1]) == pytest.approx(0.4)
     assert is_picture(tmp_path / "t.png")
-    done = script("tnm_training", tmp_path / "none")
+    done = script("training_curves", tmp_path / "none")
     assert done.returncode == 2 and "log.csv: cannot be read" in done.stderr and "Traceback" not in done.stderr

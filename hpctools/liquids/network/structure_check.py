@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import theory
 from .samples import FloatArray, State
@@ -111,7 +112,7 @@ def point_of(state: State) -> FloatArray:
     return np.array([np.log(state.temperature), np.log(state.density), float(state.potential == "LJ")])
 
 
-def neighbours(points: FloatArray, point: FloatArray) -> FloatArray:
+def neighbours(points: FloatArray, point: FloatArray) -> NDArray[np.intp]:
     """Rows of the `NEIGHBOURS` nearest in ln T, ln ρ and the potential among points (n, 3), the nearest first."""
     return np.argsort((((points - point) * METRIC) ** 2).sum(1))[:NEIGHBOURS]
 

@@ -91,4 +91,6 @@ def run(job: TrainJob, world: World, arguments: Sequence[str], dry_run: bool = F
                 provenance("liquid network", arguments, job, world, seed=job.seed))
     print(f"trained in {duration(seconds)}; factor of the 90 % band: {trained.factors.known}")
     print(f"complete: {folder / FILE}")
+    if network:
+        print(f"look at it:  python analysis/training_curves.py {folder}")
     return COMPLETE

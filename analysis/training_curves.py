@@ -1,6 +1,7 @@
-"""Curves of trainings: loss and mean absolute errors against epochs, from their logs.
+"""Curves of trainings of any network of the toolkit: loss and mean absolute errors against epochs, from their logs.
 
-    python analysis/tnm_training.py runs/MCNN-C runs/MCNN-G --out results/tnm_training.png
+    python analysis/training_curves.py runs/MCNN-C runs/MCNN-G --out results/tnm_training.png
+    python analysis/training_curves.py runs/liquid-mlp-full runs/liquid-mlp-long --out results/liquid_training.png
 
 Full lines: training (with dropout, mean over the epoch); dashed: validation. The table shows the last validation.
 """
@@ -18,7 +19,7 @@ from hpctools.training_log import read_log
 from hpctools.training_settings import TrainingError
 
 NAMES = {"loss": "loss", "mae_ln_A": "MAE of ln A", "mae_dh_kJ": "MAE of Δh* / kJ mol$^{-1}$", "mae_x": "MAE of x",
-         "mae_beta": "MAE of β"}  # fmt: skip
+         "mae_beta": "MAE of β", "mae_A": "MAE of $F_s$ of A", "mae_B": "MAE of $F_s$ of B"}  # fmt: skip
 
 
 def table(logs: dict[str, dict[str, list[float]]], metrics: list[str]) -> str:
@@ -54,7 +55,7 @@ def main() -> None:
     """Read the command line, print the table, write the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", help="folders of trainings")
-    parser.add_argument("--out", default="tnm_training.png", help="figure, by suffix .png, .pdf or .svg")
+    parser.add_argument("--out", default="training_curves.png", help="figure, by suffix .png, .pdf or .svg")
     given = parser.parse_args()
     out = figures.check_output(given.out)
     logs = {Path(folder).name or folder: read_log(folder) for folder in given.folders}
