@@ -65,9 +65,9 @@ A finished state is never run again. The design is a TOML file such as this:
 
 STATUS = """State of a campaign: how many states are done, and a line for each other one.
 
-Finished states have a line where there is something to say of them: not in equilibrium, crystallised, mean temperature
-off the label or drift of the energy by more than 0.3 %, halves of the run that differ by more than three standard
-errors.
+Finished states have a line where there is something to say of them: not in equilibrium (too short, or S(k) or F_s
+differ between the halves of the run), crystallised, mean temperature off the label or drift of the energy by more than
+0.3 %, U or P that differ between the halves by more than three standard errors.
 """
 
 OBSERVE = """Measure a trajectory and write its record: S(k), F_s(k,t), g(r), MSD, energies and their errors.

@@ -28,6 +28,15 @@ def standard_error(series: np.ndarray, groups: int = GROUPS) -> np.ndarray:
     return means.std(axis=0, ddof=1) / np.sqrt(groups)
 
 
+def halves_chi_square(halves: np.ndarray, error: np.ndarray) -> float:
+    """χ² a point between the means of two halves of a run, (2, n) from errors (n,) of the mean of the whole.
+
+    A difference of halves has twice the error of the whole. Without a trend the mean is 1, for any number of groups;
+    the largest is the number of groups less one. NaN without points.
+    """
+    return float(np.mean((halves[0] - halves[1]) ** 2 / (4 * error**2))) if len(error) else np.nan
+
+
 def drift(series: np.ndarray) -> tuple[float, float]:
     """Change over the run of (n,) evenly spaced values by a straight line through the groups' means, and its error."""
     groups = min(GROUPS, len(series))

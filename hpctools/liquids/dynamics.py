@@ -12,7 +12,7 @@ from types import ModuleType
 
 import numpy as np
 
-from .averages import FEWEST, GROUPS, crossing, standard_error
+from .averages import FEWEST, GROUPS, crossing, halves_chi_square, standard_error
 from .frames import Schedule
 from .structure import pairs, products
 from .wavevectors import Shells
@@ -153,16 +153,13 @@ def diffusion(times: np.ndarray, square: np.ndarray, error: np.ndarray) -> tuple
 
 
 def ageing(times: np.ndarray, halves: np.ndarray, error: np.ndarray) -> tuple[float, int]:
-    """How well two halves of the run agree: χ² a point, and the number of points.
+    """How well two halves of the run agree: χ² a point, see `halves_chi_square`, and the number of points.
 
-    halves (2, n_lags, …), error (n_lags, …) of the whole run; each half has √2 times that error. Points are
-    the lags where F_s lies between 0.05 and 0.95. Neighbouring lags are correlated, so that values up to
-    about 3 happen by chance. (NaN, 0) where there are no points.
+    halves (2, n_lags, …), error (n_lags, …) of the whole run. Points are the lags where F_s lies between 0.05
+    and 0.95. Neighbouring lags are correlated, so that values up to about 3 happen by chance. (NaN, 0)
+    where there are no points.
     """
     mean = halves.mean(axis=0)
     late = (times > 0).reshape(-1, *[1] * (error.ndim - 1))
     use = np.isfinite(mean) & (error > 0) & (mean > 0.05) & (mean < 0.95) & late
-    if not use.any():
-        return np.nan, 0
-    difference = (halves[0] - halves[1])[use]
-    return float(np.mean(difference**2 / (4 * error[use] ** 2))), int(use.sum())
+    return halves_chi_square(halves[:, use], error[use]), int(use.sum())

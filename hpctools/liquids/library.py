@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .averages import halves_chi_square
 from .crystal import THRESHOLD
 from .dynamics import peak_estimate
 from .mixture import mct_temperature
@@ -24,7 +25,8 @@ from .record import Record
 SHIPPED = Path(__file__).parent.parent / "data" / "liquids" / "library"
 BEFORE, AFTER = 10.0, 40.0
 """Relaxation times of the equilibration and of the production, at least, of a liquid in equilibrium."""
-AGEING_LIMIT = 4.0  # χ² a point between the halves of a run; neighbouring points are correlated
+AGEING_LIMIT = 4.0  # χ² a point between the halves of a run of F_s; neighbouring points are correlated
+STRUCTURE_LIMIT = 1.5  # the same of S(k): of the shipped runs, liquids reach 1.27 and glasses begin at 1.81
 TEMPERATURE_LIMIT = 0.003  # of T: mean temperature off the label, drift of the energy; see `Verdict.remarks`
 FAR_OFF = 0.05  # of T: a mean temperature beyond which a record is of another state than its label says
 HALVES_LIMIT = 3.0  # standard errors between the halves of a run
@@ -43,7 +45,7 @@ class Verdict:
 
     Attributes
     ----------
-    equilibrated : the run was long enough before and during production, and its halves agree.
+    equilibrated : the run was long enough before and during production, and its halves agree in S(k) and F_s.
     glass : quenched, or too slow to relax in the longest equilibration allowed: kept as a glass, as Ciarella et al.
         (2023) do.
     crystal : part of the system has crystallised; the record is kept out of training.
@@ -83,9 +85,10 @@ def judge(record: Record) -> Verdict:
     if not slowest * AFTER <= found["duration"] and math.isfinite(slowest):
         reasons.append(f"production of {found['duration'] / slowest:.1f} relaxation times, expected {AFTER:g}")
     chi = found["ageing_chi_square"]
-    ages = found["ageing_points"] > 0 and chi > AGEING_LIMIT
-    if ages:
-        reasons.append(f"the halves of the run differ (χ² = {chi:.1f} a point)")
+    if found["ageing_points"] > 0 and chi > AGEING_LIMIT:
+        reasons.append(f"F_s differs between the halves of the run (χ² = {chi:.1f} a point)")
+    if (chi := structure_chi_square(record)) > STRUCTURE_LIMIT:
+        reasons.append(f"S(k) differs between the halves of the run (χ² = {chi:.1f} a point)")
     crystal = float(np.max(record.bond_order[:, 2])) > THRESHOLD
     if crystal:
         reasons.append("part of it has crystallised")
@@ -96,6 +99,13 @@ def judge(record: Record) -> Verdict:
     # a run that was stopped before it relaxed, though the clock said that it had, is too short, and no glass
     arrested = not math.isfinite(slowest) and not found.get("relaxed_in_equilibration", False)
     return Verdict(not reasons, quenched or arrested, crystal, tuple(reasons), remarks_on(found), astray)
+
+
+def structure_chi_square(record: Record) -> float:
+    """χ² a point between the halves of the run over all shells and pairs of S(k); NaN where no error is known."""
+    known = (record.shell_vectors > 0)[:, None] & (record.structure_factor_error > 0)
+    halves = np.moveaxis(record.structure_factor_halves, 1, 0)
+    return halves_chi_square(halves[:, known], record.structure_factor_error[known])
 
 
 def remarks_on(found: Mapping[str, Any]) -> tuple[str, ...]:

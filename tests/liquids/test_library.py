@@ -7,7 +7,16 @@ import h5py
 import numpy as np
 import pytest
 
-from hpctools.liquids.library import AFTER, BEFORE, Library, LibraryError, judge, peak_of
+from hpctools.liquids.library import (
+    AFTER,
+    BEFORE,
+    STRUCTURE_LIMIT,
+    Library,
+    LibraryError,
+    judge,
+    peak_of,
+    structure_chi_square,
+)
 from hpctools.liquids.record import Record
 
 
@@ -47,6 +56,23 @@ def test_ageing(record):
     ages = judge(with_attributes(record, ageing_chi_square=9.0, ageing_points=20))
     assert not ages.equilibrated and not ages.usable and "halves" in ages.reasons[0]
     assert judge(with_attributes(record, ageing_chi_square=np.nan, ageing_points=0)).equilibrated
+
+
+def test_ageing_of_the_structure(record):
+    """Halves that differ by four standard errors in every other shell."""
+    halves = record.structure_factor_halves.copy()
+    halves[::2, 0] += 4 * 2 * np.nan_to_num(record.structure_factor_error[::2])
+    ages = judge(replace(record, structure_factor_halves=halves))
+    assert not ages.equilibrated and not ages.usable and "S(k) differs between the halves" in ages.reasons[0]
+    glass = judge(with_attributes(replace(record, structure_factor_halves=halves), protocol="glass"))
+    assert glass.glass and glass.usable
+
+
+def test_halves_of_the_structure_tell_shipped_glasses_from_liquids():
+    """Those of F_s do not: 0.7 … 3.7 in glasses, up to 2.7 in liquids."""
+    for entry in Library.load().entries:
+        ages = structure_chi_square(entry.record) > STRUCTURE_LIMIT
+        assert ages == entry.verdict.glass, entry.record.path
 
 
 def test_a_quenched_glass_is_kept_as_one(record):
