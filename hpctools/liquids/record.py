@@ -105,7 +105,7 @@ class Record:
                 attributes = {key: value.item() if isinstance(value, np.generic) else value
                               for key, value in file.attrs.items()}
                 content = attributes["content_sha256"]
-            except (OSError, KeyError, RuntimeError, ValueError) as error:
+            except (OSError, KeyError, RuntimeError, ValueError, MemoryError) as error:
                 raise StoreError(f"{path}: is damaged ({error}); fetch it again, or move it away and run the state "
                                  "again") from error
         if _content(arrays) != content:

@@ -236,11 +236,18 @@ def test_settings_without_sense(path: Path, tmp_path: Path, words: tuple[str, ..
     assert not list(tmp_path.iterdir())
 
 
+def _huge(file: h5py.File) -> None:
+    del file["diffusion"]
+    file.create_dataset("diffusion", (1 << 50,), float, chunks=(1 << 10,))
+
+
 def test_a_damaged_record_is_noticed(record: Record, tmp_path: Path):
-    """One number of F_s or S(k) is another one, and an array is missing: checksums and names tell."""
+    """One number of F_s or S(k) is another one, an array is missing or says to be larger than any memory: checksums,
+    names and sizes tell."""
     for name, change in (("wrong.h5", lambda file: file["self_scattering"].__setitem__((3, 0, 2), 0.123)),
                          ("worse.h5", lambda file: file["structure_factor"].__setitem__((3, 0), -1.3e38)),
-                         ("less.h5", lambda file: file.__delitem__("diffusion"))):
+                         ("less.h5", lambda file: file.__delitem__("diffusion")),
+                         ("huge.h5", _huge)):
         shutil.copy(record.path, tmp_path / name)
         with h5py.File(tmp_path / name, "r+") as file:
             change(file)
