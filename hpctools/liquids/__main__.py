@@ -197,7 +197,7 @@ def observe_command(arguments: list[str]) -> int:
     from .observe import observe
 
     record = observe(given.trajectory, given.out, world=ranks, settings=config.from_arguments(Observation, given),
-                     backend=given.backend)
+                     backend=given.backend, show=True)
     if record is not None:
         print(record.path)
     return stop.COMPLETE

@@ -41,7 +41,6 @@ _DENSITIES = (1.2, 1.6, 1.8)
 _SPEED = {"LJ": (1800.0, 1100.0, 850.0), "WCA": (7000.0, 4000.0, 3200.0)}
 _RELATIVE_T = (0.5, 0.55, 0.6, 0.667, 0.8, 0.9, 1.1, 2.2)
 _TAU = (1200.0, 200.0, 50.0, 12.0, 4.0, 2.2, 1.2, 0.35)
-OBSERVING = 60.0  # seconds to analyse the trajectory
 
 
 def read_design(path: str | Path) -> list[State]:
@@ -126,5 +125,10 @@ def cost(state: State) -> float:
         time = (max(0.2 * state.least_production, state.equilibration_relaxations * tau)
                 + max(state.least_production, state.production_relaxations * tau))
     speed = np.interp(state.density, _DENSITIES, _SPEED[state.potential])
-    size = sum(state.mixture.counts(state.density, state.length)) / (1000 * state.density)
-    return time / state.step / float(speed) * size + OBSERVING
+    particles = sum(state.mixture.counts(state.density, state.length))
+    return time / state.step / float(speed) * particles / (1000 * state.density) + observing(particles)
+
+
+def observing(particles: int) -> float:
+    """Estimated seconds to analyse the trajectory of a state on one core: S(k) and F_s, and the pairs of g(r)."""
+    return 15.0 * particles / 1200 + 1.5 * (particles / 1200) ** 2

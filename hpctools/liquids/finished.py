@@ -1,6 +1,7 @@
 """Is the record of a finished state whole, and of the settings that are asked for? And what is to be said of it?
 
-Names of records hold four digits of the temperature and none of the settings, so a name alone says little.
+Names of records hold four digits of the temperature and, of the settings, only the protocol and a number of particles
+that was asked for, so a name alone says little.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hpctools.store import StoreError
 from hpctools.store_reader import open_reader
 
 from . import engines
-from .design import OBSERVING
+from .design import observing
 from .library import judge
 from .record import KIND, Record
 from .state import State
@@ -76,9 +77,14 @@ def differences(state: State, found: Mapping[str, Any]) -> list[str]:
 
 
 def seconds(path: Path) -> float:
-    """What a state took on one core; for its analysis, which no record tells, the estimate. NaN where it is unknown."""
+    """What a state and its analysis took on one core; NaN where it is unknown.
+
+    Where a record does not tell the seconds of the analysis, it is the estimate.
+    """
     with open_reader(path, KIND) as file:
-        return float(file.attrs.get("wall_seconds", math.nan)) + OBSERVING
+        found = file.attrs
+        analysis = found.get("analysis_seconds", observing(int(sum(found["particles"]))))
+        return float(found.get("wall_seconds", math.nan)) + float(analysis)
 
 
 def remark(path: Path) -> str:

@@ -7,6 +7,7 @@ record does not depend on the number of ranks.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from hpctools.campaign import Stopped
+from hpctools.progress import Progress
 from hpctools.provenance import provenance
+from hpctools.stop import Stop
 from hpctools.world import World
 
 from . import crystal, scattering
@@ -73,12 +77,12 @@ class _Reader:
         return found
 
 
-def measure(trajectory: Trajectory, settings: Observation, world: World,
-            kernel: ModuleType) -> tuple[Structure, Dynamics, np.ndarray]:
+def measure(trajectory: Trajectory, settings: Observation, world: World, kernel: ModuleType, stop: Stop | None = None,
+            *, show: bool | float = False, label: str = "analysis") -> tuple[Structure, Dynamics, np.ndarray]:
     """The averages of a trajectory, summed over the ranks: structure, dynamics, and thermodynamic values.
 
-    kernel: the backend, see `scattering`. The thermodynamic values are (n_blocks, 3): potential energy a particle,
-    pressure, temperature, means over each block.
+    kernel: the backend, see `scattering`; stop, show, label: see `observe`. The thermodynamic values are (n_blocks, 3):
+    potential energy a particle, pressure, temperature, means over each block.
     Complete on rank 0 only. Raises TrajectoryError for an unfinished or damaged trajectory.
     """
     reader = _Reader(trajectory)
@@ -96,6 +100,9 @@ def measure(trajectory: Trajectory, settings: Observation, world: World,
 
     def looked_at(block: int, row: int, with_static: bool) -> Origin:
         """Read a frame and add what belongs to its configuration alone."""
+        if stop is not None and stop.requested:
+            raise Stopped(stop.reason)
+        bar.update(bar.done + 1)
         frame = reader.frame(block, row)
         # a frame tells the means since the frame before; that of a block's start lies in the block before
         if (owner := max(block - (row == 0), 0)) in own:
@@ -118,15 +125,17 @@ def measure(trajectory: Trajectory, settings: Observation, world: World,
             if (row := dynamics.row_of_lag.get(block - earlier)) is not None:
                 dynamics.add(row, earlier, origin, now, bounds)
 
-    for block in own:
-        start = looked_at(block, 0, 0 in static)
-        between(block, start)
-        origins[block] = start
-        dynamics.add(0, block, start, start, bounds)
-        for row in range(1, len(schedule.offsets)):
-            dynamics.add(row, block, start, looked_at(block, row, row in static), bounds)
-    if origins:
-        for block in range(max(origins) + 1, schedule.n_blocks + 1):
+    after = range(own[-1] + 1, schedule.n_blocks + 1) if own else range(0)
+    with Progress(len(own) * len(schedule.offsets) + len(after), "frames", label, enabled=bool(show),
+                  every=None if isinstance(show, bool) else show) as bar:
+        for block in own:
+            start = looked_at(block, 0, 0 in static)
+            between(block, start)
+            origins[block] = start
+            dynamics.add(0, block, start, start, bounds)
+            for row in range(1, len(schedule.offsets)):
+                dynamics.add(row, block, start, looked_at(block, row, row in static), bounds)
+        for block in after:
             between(block, looked_at(block, 0, False))
     for array in (structure.factor, structure.counts, structure.frames, dynamics.self_part, dynamics.collective, sums):
         _sum_on_first(array, world)
@@ -144,7 +153,8 @@ def _sum_on_first(array: np.ndarray, world: World) -> None:
 
 def observe(trajectory_path: str | Path, out: str | Path, further: Mapping[str, Any] | None = None, *,
             world: World | None = None, settings: Observation | None = None,
-            backend: str = "") -> Record | None:
+            backend: str = "", stop: Stop | None = None, show: bool | float = False,
+            label: str = "analysis") -> Record | None:
     """Measure a trajectory and write the record of its state. All ranks call it; rank 0 gets the record.
 
     Parameters
@@ -155,7 +165,10 @@ def observe(trajectory_path: str | Path, out: str | Path, further: Mapping[str, 
     world : the ranks; each reads its share of the frames.
     settings : how to measure.
     backend : "cpu", "cuda" or "host", see `scattering`; chosen by what is there if empty.
+    stop : looked at between frames; for one rank alone, since the others would wait for it.
+    show : print the progress, as `simulation.Simulation` does, with the words `label` before it.
 
+    Raises campaign.Stopped when asked to stop before the end: nothing is kept of what was measured.
     Raises TrajectoryError for a trajectory that is unfinished or damaged, StoreError where `out` exists already,
     ObservationError for settings that do not fit the box.
     """
@@ -165,8 +178,10 @@ def observe(trajectory_path: str | Path, out: str | Path, further: Mapping[str, 
     if hasattr(kernel, "set_device"):
         kernel.set_device(world.local_rank)
     check_free(out)
+    begun = time.monotonic()
     with Trajectory(trajectory_path) as trajectory:
-        structure, dynamics, thermo = measure(trajectory, settings, world, kernel)
+        structure, dynamics, thermo = measure(trajectory, settings, world, kernel, stop,
+                                               show=show if world.rank == 0 else False, label=label)
         if world.rank > 0:
             return None
         schedule, counts = trajectory.schedule, np.bincount(trajectory.species)
@@ -181,7 +196,7 @@ def observe(trajectory_path: str | Path, out: str | Path, further: Mapping[str, 
             "shell_width": settings.shell_width, "vector_seed": settings.vector_seed, "bin_width": settings.bin_width,
             "static_frames": int(structure.frames.sum()), "ladder": peak_estimate(density) * LADDER[[0, -1]],
             "duration": schedule.total_steps * schedule.dt, "blocks": schedule.n_blocks, "time_step": schedule.dt,
-            **summary_of(arrays, counts, density), **(further or {}),
+            "analysis_seconds": time.monotonic() - begun, **summary_of(arrays, counts, density), **(further or {}),
         }  # fmt: skip
         described = provenance(KIND, sys.argv, settings, world, backend=kernel.__name__.split(".")[-1],
                                device=kernel.device_name(), further=attributes)

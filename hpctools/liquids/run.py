@@ -25,7 +25,8 @@ LINE_SECONDS = 60.0
 
 def run_state(state: State, folder: Path, product: Path, stop: Stop, *, show: bool | float = True,
               checkpoint_seconds: float = 60.0) -> None:
-    """Simulate a state in a folder and write its record; goes on where an earlier run was cut off.
+    """Simulate a state in a folder and write its record; goes on where an earlier run was cut off, with the analysis of
+    a finished trajectory from its first frame.
 
     Raises campaign.Stopped when asked to stop before the end, engines.EngineError where the run breaks.
     """
@@ -34,7 +35,8 @@ def run_state(state: State, folder: Path, product: Path, stop: Stop, *, show: bo
     simulation = Simulation(state, folder, stop, show=show, checkpoint_seconds=checkpoint_seconds)
     simulation.run()
     # on the CPU: the ranks of a campaign on a GPU node would all take the first device
-    observe(folder / TRAJECTORY, product, simulation.history(), backend="cpu")
+    observe(folder / TRAJECTORY, product, simulation.history(), backend="cpu", stop=stop, show=show,
+            label=f"{state.name}, analysis")
 
 
 def share_done(state: State, folder: Path) -> float:

@@ -11,7 +11,7 @@ from hpctools.campaign import DONE, FAILED, CampaignError
 from hpctools.config import dump_toml
 from hpctools.liquids import finished
 from hpctools.liquids.__main__ import main
-from hpctools.liquids.design import SHIPPED, read_design
+from hpctools.liquids.design import SHIPPED, cost, observing, read_design
 from hpctools.liquids.run import campaign_of
 from hpctools.liquids.state import State
 from hpctools.stop import COMPLETE, ERROR
@@ -135,7 +135,17 @@ def test_estimates_follow_the_seconds_of_the_records(folder):
     with h5py.File(folder / f"{NAME}.h5") as file:
         took = file.attrs["wall_seconds"]
     assert campaign.rows()[0].state == DONE
-    assert campaign.pace() == pytest.approx((took + 60) / campaign.tasks[0].cost)
+    assert campaign.pace() == pytest.approx((took + observing(1200)) / campaign.tasks[0].cost)
+    with h5py.File(folder / f"{NAME}.h5", "r+") as file:
+        file.attrs["analysis_seconds"] = 1e4  # as newer records tell
+    assert campaign_of(str(design), folder).pace() == pytest.approx((took + 1e4) / campaign.tasks[0].cost)
+
+
+def test_the_estimate_of_the_analysis_grows_with_the_particles():
+    """Pairs of g(r) go as N²: 2 s at N = 1200 and more than half of 36 min at 40,000."""
+    assert observing(1200) == pytest.approx(16.5) and 1800 < observing(40_000) < 2600
+    large, small = (cost(State(particles=n)) for n in (40_000, 1200))
+    assert large - observing(40_000) == pytest.approx((small - observing(1200)) * 40_000 / 1200)
 
 
 def test_status_tells_the_verdict_of_finished_states(folder, capsys):

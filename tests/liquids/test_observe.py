@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import gsd.hoomd
@@ -12,15 +13,19 @@ import h5py
 import numpy as np
 import pytest
 
+from hpctools.campaign import Campaign, Stopped
+from hpctools.liquids import run
 from hpctools.liquids.__main__ import main
 from hpctools.liquids.frames import Schedule, Trajectory, TrajectoryError
 from hpctools.liquids.observation import Observation
 from hpctools.liquids.observe import observe, static_offsets
 from hpctools.liquids.record import Record
+from hpctools.liquids.state import State
 from hpctools.liquids.structure import GridError
-from hpctools.stop import USAGE
+from hpctools.stop import COMPLETE, STOPPED, USAGE
 from hpctools.store import StoreError
 from hpctools.store_reader import verify
+from hpctools.world import World
 
 COUNTS = (160, 40)
 LENGTH = 200 ** (1 / 3) / 1.2 ** (1 / 3)  # ρ = 1.2
@@ -145,6 +150,52 @@ def test_static_offsets_are_spread():
     assert static_offsets(schedule, 64) == [0]
     assert [schedule.offsets[row] for row in static_offsets(schedule, 256)] == [0, 300, 560, 750]
     assert static_offsets(schedule, 10**6)[0] == 0
+
+
+class Asked:
+    """A stop that is asked for at the n-th look."""
+
+    reason = "signal SIGTERM"
+
+    def __init__(self, looks: int) -> None:
+        self.left = looks
+
+    @property
+    def requested(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def test_the_analysis_can_be_stopped_and_shows_its_progress(path: Path, record: Record, tmp_path: Path,
+                                                            capsys: pytest.CaptureFixture):
+    with pytest.raises(Stopped, match="signal SIGTERM"):
+        observe(path, tmp_path / "state.h5", settings=SETTINGS, stop=Asked(100), show=True, label="state, analysis")
+    assert "state, analysis: 100 of 161 frames (62 %)" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    again = observe(path, tmp_path / "state.h5", settings=SETTINGS, stop=Asked(1000), show=True)
+    assert "161 of 161 frames (100 %)" in capsys.readouterr().err
+    assert again.attributes["content_sha256"] == record.attributes["content_sha256"]
+    assert 0 < again.attributes["analysis_seconds"] < 100
+
+
+def test_a_stopped_analysis_leaves_work_to_the_same_command(path: Path, tmp_path: Path,
+                                                            monkeypatch: pytest.MonkeyPatch):
+    """The campaign of a state whose simulation is over: stopped, then complete."""
+    class Over:
+        def __init__(self, state: State, folder: Path, stop: object, **_: object) -> None:
+            if not (folder / run.TRAJECTORY).exists():
+                shutil.copy(path, folder / run.TRAJECTORY)
+
+        def run(self) -> None: ...
+
+        def history(self) -> dict: return {}
+
+    monkeypatch.setattr(run, "Simulation", Over)
+    campaign = Campaign(tmp_path, [replace(run.task(State(), show=False), seconds=None, check=None)])
+    assert campaign.run(World(), Asked(101)) == STOPPED
+    assert (tmp_path / "runs" / State().name / run.TRAJECTORY).exists() and not list(tmp_path.glob("*.h5"))
+    assert campaign.run(World(), Asked(1000)) == COMPLETE
+    assert campaign.product(campaign.tasks[0]).exists()
 
 
 def test_a_record_is_never_overwritten(path: Path, record: Record):
