@@ -177,7 +177,7 @@ def status_command(arguments: list[str]) -> int:
                                  "one that was not begun)")
     print(to_json(campaign) if given.json else campaign.table())
     if others := {path.stem for path in out.glob("*.h5")} - {task.name for task in campaign.tasks}:
-        print(f"{out} holds {len(others)} more files NAME.h5 that are not of this design, such as {min(others)}",
+        print(f"{out} holds NAME.h5 of states that are not of this design: {len(others)}, such as {min(others)}",
               file=sys.stderr)
     return stop.COMPLETE
 

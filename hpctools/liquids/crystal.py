@@ -34,11 +34,6 @@ class BondOrder:
     solid: float
     cluster: float
 
-    @property
-    def crystal(self) -> bool:
-        """Is the largest cluster above the threshold?"""
-        return self.cluster > THRESHOLD
-
 
 def bond_order(positions: np.ndarray, box_length: float) -> BondOrder:
     """Bond order of a configuration: (N, 3) positions in a periodic cube, wrapped or not."""

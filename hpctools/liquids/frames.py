@@ -62,10 +62,6 @@ class Schedule:
         blocks = np.arange(self.n_blocks) * self.block_steps
         return np.append((blocks[:, None] + np.array(self.offsets)[None, :]).ravel(), self.total_steps)
 
-    def place(self, step: int) -> tuple[int, int]:
-        """(block, offset) of a step."""
-        return divmod(step, self.block_steps)
-
 
 @dataclass(frozen=True)
 class Frame:

@@ -16,14 +16,12 @@ import numpy as np
 
 from hpctools.stop import USAGE
 
-TAU_MD = 1 / np.sqrt(48)
-"""(m σ_AA²/48 ε_AA)^½ in τ_LJ: the unit of time of Ciarella et al., Mach. Learn.: Sci. Technol. 4 (2023) 025010."""
-
 MCT_TEMPERATURES = {
     "LJ": {1.2: 0.90, 1.4: 1.87, 1.6: 3.53, 1.8: 5.10},
     "WCA": {1.2: 0.74, 1.4: 1.77, 1.6: 3.49, 1.8: 5.10},
 }
-"""Critical temperatures of mode-coupling theory in ε_AA/k_B by potential and density (table 1 of the same paper)."""
+"""Critical temperatures of mode-coupling theory in ε_AA/k_B by potential and density: table 1 of Ciarella et al.,
+Mach. Learn.: Sci. Technol. 4 (2023) 025010."""
 
 OWN_MCT_TEMPERATURES = Path(__file__).parent.parent / "data" / "liquids" / "t_mct.csv"
 """The same from the shipped structure factors."""

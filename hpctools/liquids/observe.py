@@ -43,7 +43,7 @@ class _Reader:
 
     def __init__(self, trajectory: Trajectory) -> None:
         steps = trajectory.schedule.steps()
-        if len(trajectory) != len(steps):
+        if not trajectory.complete:
             raise TrajectoryError(f"{trajectory.path}: {len(trajectory)} frames, expected {len(steps)} by its "
                                   "schedule; let the run finish (the same command goes on where it stopped)")
         self.trajectory = trajectory

@@ -37,7 +37,7 @@ def followed(positions: Callable[[int], np.ndarray], bounds: np.ndarray, schedul
         return Origin(x - x.mean(axis=0), cpu.densities(x / LENGTH, bounds, found.shells.n))
 
     for step in schedule.steps():
-        block, offset = schedule.place(int(step))
+        block, offset = divmod(int(step), schedule.block_steps)
         now = seen(int(step))
         if offset == 0:
             for earlier, origin in enumerate(starts):

@@ -165,4 +165,4 @@ def test_status_tells_the_verdict_of_finished_states(folder, capsys):
 def test_status_tells_of_files_of_other_designs(folder, capsys):
     (folder / "design.toml").write_text("[[states]]\ntemperatures = [2.0]")
     assert main(["status", str(folder / "design.toml"), "--out", str(folder)]) == COMPLETE
-    assert f"holds 1 more files NAME.h5 that are not of this design, such as {NAME}" in capsys.readouterr().err
+    assert f"holds NAME.h5 of states that are not of this design: 1, such as {NAME}" in capsys.readouterr().err

@@ -5,17 +5,12 @@ import pytest
 
 from hpctools.liquids.mixture import (
     MCT_TEMPERATURES,
-    TAU_MD,
     MixtureError,
     mct_temperature,
     mixture,
     printed_mct_temperature,
     read_mct_temperatures,
 )
-
-
-def test_time_unit_of_the_paper():
-    assert pytest.approx(6.9282, abs=1e-4) == 1 / TAU_MD
 
 
 @pytest.mark.parametrize("name", ["LJ", "WCA"])
