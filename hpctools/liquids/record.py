@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .crystal import BondOrder
 
 KIND = "liquid state"
+_OF_THE_STORE = ("attributes_sha256", "job", "job_digest", "chunk_data_sets", "finished_utc", "hpctools_schema")
+"""Attributes that the checksum over them leaves out: itself, and what `store.Writer` adds."""
 VALUE, ERROR = 18, 10
 """Binary digits kept of values and of errors."""
 
@@ -108,9 +110,12 @@ class Record:
             except (OSError, KeyError, RuntimeError, ValueError, MemoryError) as error:
                 raise StoreError(f"{path}: is damaged ({error}); fetch it again, or move it away and run the state "
                                  "again") from error
-        if _content(arrays) != content:
-            raise StoreError(f"{path}: its arrays are damaged: their checksum differs; fetch it again, or move it away "
-                             "and run the state again")
+        told = attributes.get("attributes_sha256")  # the first records have none
+        for name, differs in (("arrays", _content(arrays) != content),
+                              ("attributes", told is not None and _told(attributes) != told)):
+            if differs:
+                raise StoreError(f"{path}: its {name} are damaged: their checksum differs; fetch it again, or move it "
+                                 "away and run the state again")
         wide = {name: array.astype(float if array.dtype.kind == "f" else int) for name, array in arrays.items()}
         return cls(path=Path(path), attributes=attributes, **wide)
 
@@ -182,6 +187,12 @@ def _content(arrays: Mapping[str, np.ndarray]) -> str:
         array = np.asarray(arrays[name])
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def _told(attributes: Mapping[str, Any]) -> str:
+    """SHA-256 over the attributes that are handed to the store, the same for those that are read."""
+    plain = {key: np.asarray(value).tolist() for key, value in attributes.items() if key not in _OF_THE_STORE}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _rounded(values: np.ndarray, digits: int) -> np.ndarray:
@@ -269,12 +280,13 @@ def write_record(path: str | Path, arrays: Mapping[str, np.ndarray], attributes:
         else:
             static.append(Static(name, array, how.unit, how.description))
     content = _content(stored)
+    plain = {**_plain(attributes), "content_sha256": content}
     parts = parts_folder(Path(path))
     if parts.exists():  # of a run that was killed here: there is nothing worth to go on with
         with locked_if_possible(parts) as holder:
             if not holder:
                 shutil.rmtree(parts)
-    with Writer(path, data_sets, World(), attributes={**_plain(attributes), "content_sha256": content}, static=static,
+    with Writer(path, data_sets, World(), attributes={**plain, "attributes_sha256": _told(plain)}, static=static,
                 fingerprint={"content": content}, layout="files") as writer:
         if len(writer.remaining):
             writer.write(0, {item.name: stored[item.name] for item in data_sets})

@@ -293,12 +293,15 @@ def _huge(file: h5py.File) -> None:
 
 
 def test_a_damaged_record_is_noticed(record: Record, tmp_path: Path):
-    """One number of F_s or S(k) is another one, an array is missing or says to be larger than any memory: checksums,
-    names and sizes tell."""
+    """One number of F_s or S(k) is another one, an array is missing or says to be larger than any memory, an attribute
+    is another one or missing: checksums, names and sizes tell."""
     for name, change in (("wrong.h5", lambda file: file["self_scattering"].__setitem__((3, 0, 2), 0.123)),
                          ("worse.h5", lambda file: file["structure_factor"].__setitem__((3, 0), -1.3e38)),
                          ("less.h5", lambda file: file.__delitem__("diffusion")),
-                         ("huge.h5", _huge)):
+                         ("huge.h5", _huge),
+                         ("warmer.h5", lambda file: file.attrs.__setitem__("temperature", 1.0 + 2**-40)),
+                         ("named.h5", lambda file: file.attrs.__setitem__("species", ["A", "C"])),
+                         ("without.h5", lambda file: file.attrs.__delitem__("seed"))):
         shutil.copy(record.path, tmp_path / name)
         with h5py.File(tmp_path / name, "r+") as file:
             change(file)

@@ -41,7 +41,8 @@ def alone(tmp_path_factory):
 
 def contents(path):
     """Every array, byte by byte, and the attributes that do not tell of the run."""
-    own = ("arguments", "start_utc", "finished_utc", "ranks", "config_toml", "analysis_seconds")
+    own = ("arguments", "start_utc", "finished_utc", "ranks", "config_toml", "analysis_seconds",
+           "attributes_sha256")
     with h5py.File(path) as file:
         attributes = {key: str(value) for key, value in file.attrs.items() if key not in own}
         return {name: data[()].tobytes() for name, data in file.items() if name != "runs"}, attributes
