@@ -103,6 +103,11 @@ def run_command(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     state = config.from_arguments(State, given, given.config)
     stop.check_limits(given.wall_time)
+    ranks = world.start()
+    if ranks.size > 1:
+        raise config.ConfigError(f"run simulates one state on one rank, found {ranks.size} ranks; expected a start "
+                                 "without mpiexec. Many states on many ranks: campaign; a trajectory measured by many "
+                                 "ranks: observe")
     from hpctools.campaign import Campaign
 
     from . import engines
@@ -113,13 +118,13 @@ def run_command(arguments: list[str]) -> int:
     if given.dry_run:
         print(plan_text(state, campaign.product(job)))
         return stop.COMPLETE
-    campaign.check_products(world.World())
+    campaign.check_products(ranks)
     if campaign.product(job).exists():
         print(f"{campaign.product(job)} is complete already: nothing to do")
         return stop.COMPLETE
     print(f"{state.name}, engine {engines.choose(state.engine).NAME}", flush=True)
     with stop.Stop(given.wall_time, 30.0) as stopping:
-        code = campaign.run(world.World(), stopping, keep_work=given.keep, retry=True)
+        code = campaign.run(ranks, stopping, keep_work=given.keep, retry=True)
         if code == stop.STOPPED:
             print(f"stopped ({stopping.reason}) with work left; run the same command again: it goes on")
     if campaign.product(job).exists():

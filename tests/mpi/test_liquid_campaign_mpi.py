@@ -52,6 +52,13 @@ def test_local_workers(campaign, tmp_path):
     assert len(list((tmp_path / "library").glob("*.h5"))) == 4
 
 
+def test_one_state_on_two_ranks_is_refused(make_job, tmp_path):
+    """And does not wait for ever."""
+    code, text = make_job(tmp_path, ("-m", "hpctools.liquids"))(2, "run", "--out", "one", "--dry-run")
+    assert code == USAGE and text.count("error: ") == 1 and "found 2 ranks" in text and "campaign" in text, text
+    assert not (tmp_path / "one").exists()
+
+
 def test_workers_under_mpiexec_are_refused(campaign):
     code, text = campaign(2, "--out", "library", "--workers", "2")
     assert code == USAGE and "each rank is a worker" in text, text
