@@ -58,6 +58,7 @@ class Stop:
         (time between two calls of `agreed`) is added to it, so that the last round still fits.
     ask_slurm : look for the end of the Slurm job. With many ranks let only rank 0 ask: `agreed` tells
         the others, and the controller is spared.
+    parent : process without which this one shall not go on: its end is a request to stop.
 
     Use as a context manager, or call `close()`, to put the former signal handlers back; USR1 and USR2, by which
     batch systems tell that the time will be up, are ignored from then on unless somebody else handles them: the
@@ -67,7 +68,8 @@ class Stop:
     Raises WallTimeError for a wall time or margin that is negative or no number.
     """
 
-    def __init__(self, wall_time: float | None = None, margin: float = 60.0, ask_slurm: bool = True) -> None:
+    def __init__(self, wall_time: float | None = None, margin: float = 60.0, ask_slurm: bool = True,
+                 parent: int | None = None) -> None:
         check_limits(wall_time, margin)
         ends = []
         if wall_time is not None:
@@ -78,6 +80,7 @@ class Stop:
         self.deadline: float | None = min(ends, default=None)  # seconds since the epoch
         self.margin = margin
         self.reason: str | None = None
+        self._parent = parent
         self._longest_round = 0.0
         self._last_call: float | None = None
         self._former = {number: signal.signal(number, self._handle) for number in _SIGNALS}
@@ -94,11 +97,17 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Has this rank got a signal, or is its time up? `reason` then says which."""
+        """Has this rank got a signal, is its time up, or is its parent gone? `reason` then says which."""
+        if self.reason is None and self._parent not in (None, os.getppid()):
+            self.reason = f"process {self._parent}, which started this one, has ended"
         left = self.remaining
         if self.reason is None and left is not None and left < self.margin + self._longest_round:
             self.reason = f"wall time ({max(left, 0.0):.0f} s left)"
         return self.reason is not None
+
+    def begin(self) -> None:
+        """Other work begins: the time since the last call of `agreed` was no round of it."""
+        self._last_call = None
 
     def agreed(self, world: _Reducer) -> bool:
         """Shall all ranks stop now? Collective: call it on every rank between two rounds of work."""

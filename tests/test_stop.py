@@ -82,6 +82,25 @@ def test_longest_round_is_added_to_the_margin(monkeypatch):
         assert flag.agreed(World())
 
 
+def test_the_time_between_two_tasks_is_no_round(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(stop.time, "monotonic", lambda: clock[0])
+    with Stop(wall_time=1.0, margin=1.0) as flag:
+        assert not flag.agreed(World())
+        clock[0] = 70.0
+        flag.begin()
+        assert not flag.agreed(World())
+        clock[0] = 140.0  # a round of the new task
+        assert flag.agreed(World())
+
+
+def test_the_end_of_the_parent_is_a_request():
+    with Stop(parent=os.getppid()) as flag:
+        assert not flag.requested
+    with Stop(parent=os.getpid()) as flag:
+        assert flag.requested and flag.reason == f"process {os.getpid()}, which started this one, has ended"
+
+
 def test_earlier_end_holds(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 600))
     with Stop(wall_time=100.0) as flag:
