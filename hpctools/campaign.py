@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from hpctools.config import ConfigError
-from hpctools.folders import locked, make_folder
+from hpctools.folders import holder_of, locked, make_folder
 from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
+from hpctools.whole import is_disk_full, whole
 from hpctools.world import World
 
 T = TypeVar("T")
@@ -132,7 +133,7 @@ class Campaign:
         return ""
 
     def rows(self, remarks: bool = False) -> list[Row]:
-        """The state of all tasks; no lock is kept. remarks: of finished ones too, for which their products are read."""
+        """The state of all tasks; nothing is written. remarks: of finished ones too, for which their products are read."""
         rows = [self._row(task) for task in self.tasks]
         return [dataclasses.replace(row, note=row.task.remark(self.product(row.task)))
                 if remarks and row.state == DONE and row.task.remark is not None else row for row in rows]
@@ -146,8 +147,7 @@ class Campaign:
             return Row(task, FAILED, self._share(task)[0], (work / ERROR_FILE).read_text().strip().split("\n")[-1])
         if not work.is_dir():
             return Row(task, WAITING, 0.0)
-        with locked(work) as holder:
-            pass  # a runner that comes by meanwhile takes the task for another's
+        holder = holder_of(work)  # a runner that comes by meanwhile takes the task for another's
         share, fault = self._share(task)
         return Row(task, RUNNING, share, holder) if holder else Row(task, STARTED, share, fault)
 
@@ -167,7 +167,7 @@ class Campaign:
         Each rank takes tasks of its own; ranks do not wait for each other. Tasks that were locked are looked at once
         more at the end: their runner may have died, or it only looked at their state. A task that fails leaves its
         error in its working folder and is not tried again before `retry`; the others go on, unless several
-        fail one after the other.
+        fail one after the other. A full disk is no failure of a task: it ends this rank's work.
 
         Parameters
         ----------
@@ -181,6 +181,17 @@ class Campaign:
                 for task in self.tasks:
                     (self.work(task) / ERROR_FILE).unlink(missing_ok=True)
             world.barrier()
+        try:
+            return self._take(stop, keep_work, finished)
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            print(f"error: {self.folder}: no space is left for results ({error}); make some, then run the same command "
+                  "again: it goes on", file=sys.stderr, flush=True)
+            return ERROR
+
+    def _take(self, stop: Stop, keep_work: bool, finished: Callable[[Task, Path], None]) -> int:
+        """`run` of one rank."""
         failed = in_a_row = 0
         held: list[Task] = []
         for task in self._in_turn(held):
@@ -205,14 +216,18 @@ class Campaign:
                     held.append(task)
                 if holder or self.product(task).exists():
                     continue
+                stop.begin()
                 try:
                     task.run(work, self.product(task), stop)
                 except Stopped:
                     return STOPPED
                 except Exception as error:
+                    if is_disk_full(error):
+                        raise
                     failed += 1
                     in_a_row += 1
-                    (work / ERROR_FILE).write_text(traceback.format_exc(), encoding="utf-8")
+                    with whole(work / ERROR_FILE) as part:
+                        part.write_text(traceback.format_exc(), encoding="utf-8")
                     print(f"{task.name} failed: {error} (see {work / ERROR_FILE})", file=sys.stderr, flush=True)
                     continue
                 in_a_row = 0

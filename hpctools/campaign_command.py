@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hpctools.campaign import DONE, ERROR_FILE, FAILED, Campaign, Task
+from hpctools.campaign import DONE, ERROR_FILE, FAILED, RUNNING, Campaign, Task
 from hpctools.config import ConfigError
 from hpctools.folders import make_folder
 from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop, check_limits
 from hpctools.world import PLACE, World
 
-_WORKER = "HPCTOOLS_CAMPAIGN_WORKER"  # set in processes that another one has started
+_WORKER = "HPCTOOLS_CAMPAIGN_WORKER"  # in processes that another one has started: which
 _LAUNCHERS = ("PMI", "OMPI_", "HYDRA_")  # a started process must not take itself for its parent's MPI rank
 
 
@@ -24,7 +25,8 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
               wall_time: float | None = None, margin: float = 30.0, keep_work: bool = False, retry: bool = False,
               dry_run: bool = False, finished: Callable[[Task, Path], None] | None = None) -> int:
     """A command that runs a campaign: says where it stands, runs it on all ranks or on so many processes of this
-    machine (each the same command again), tells what is finished; returns the exit code, the same on all ranks.
+    machine (each the same command again), tells what is finished; returns the exit code, the same on all ranks:
+    stop.STOPPED where tasks are left, also those that other runners have.
 
     Parameters
     ----------
@@ -57,14 +59,22 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
 
     if _WORKER not in os.environ:
         os.environ[PLACE] = str(world.local_rank)
-    with Stop(wall_time, margin) as stop:
+    parent = int(os.environ[_WORKER]) if _WORKER in os.environ else None
+    with Stop(wall_time, margin, ask_slurm=world.rank == 0, parent=parent) as stop:
+        stop.deadline = world.bcast(stop.deadline)  # ranks do not meet between tasks, where they could agree
         children = _start_workers(workers - 1) if _WORKER not in os.environ else []
         code = campaign.run(world, stop, keep_work=keep_work, retry=retry and _WORKER not in os.environ, finished=tell)
         codes = [code, *_wait(children, stop)]
         code = STOPPED if STOPPED in codes else max(ERROR if c < 0 else c for c in codes)
         code = int(world.max(code))
-        if first:
-            print(_ending(campaign, unit, code, stop), flush=True)
+        if parent is None:  # all is over, here and in the started processes
+            counts = world.bcast(campaign.summary() if first else None)
+            if counts[DONE] == len(campaign.tasks):
+                code = COMPLETE
+            elif code == COMPLETE:
+                code = STOPPED
+            if first:
+                print(_ending(campaign, unit, code, counts, stop), flush=True)
     return code
 
 
@@ -96,7 +106,7 @@ def is_first(world: World) -> bool:
 
 
 def _start_workers(number: int) -> list[subprocess.Popen[bytes]]:
-    environ = {key: value for key, value in os.environ.items() if not key.startswith(_LAUNCHERS)} | {_WORKER: "1"}
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(_LAUNCHERS)} | {_WORKER: str(os.getpid())}
     return [subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environ | {PLACE: str(place)})
             for place in range(1, number + 1)]
 
@@ -110,18 +120,24 @@ def _wait(children: list[subprocess.Popen[bytes]], stop: Stop) -> list[int]:
             for child in children:
                 child.terminate()
         time.sleep(0.2)
+    for child in children:
+        if child.returncode < 0:
+            print(f"worker process {child.pid} was ended by signal {signal.Signals(-child.returncode).name}",
+                  file=sys.stderr, flush=True)
     return [child.returncode for child in children]
 
 
-def _ending(campaign: Campaign, unit: str, code: int, stop: Stop) -> str:
-    counts = campaign.summary()
+def _ending(campaign: Campaign, unit: str, code: int, counts: dict[str, float], stop: Stop) -> str:
     left = len(campaign.tasks) - int(counts[DONE])
+    if not left:
+        return f"complete: all {len(campaign.tasks)} {unit} are in {campaign.folder}"
+    if code == STOPPED and stop.reason is None and counts[RUNNING]:
+        return (f"{left} {unit} are left, {counts[RUNNING]:.0f} of them in the hands of other runners; wait for them, "
+                "or run the same command again later")
     if code == STOPPED:
         reason = stop.reason or "another process"
         return f"stopped ({reason}) with {left} {unit} left; run the same command again: it goes on"
     if counts[FAILED]:
         return (f"{counts[FAILED]:.0f} {unit} failed, see {campaign.folder}/runs/NAME/{ERROR_FILE}; "
                 "--retry tries them again")
-    if left:
-        return f"{left} {unit} are still in the hands of other runners"
-    return f"complete: all {len(campaign.tasks)} {unit} are in {campaign.folder}"
+    return f"{left} {unit} are left; run the same command again: it goes on"

@@ -5,12 +5,14 @@ A lock is held by the process itself, so it vanishes with it, after a ``kill -9`
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from hpctools.config import ConfigError
 from hpctools.world import World
@@ -25,11 +27,28 @@ class NoLocksError(Exception):
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder where it is missing. Raises config.ConfigError where that is not possible."""
+    """Make a folder where it is missing. Raises config.ConfigError where that is not possible, or nothing can be
+    written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _not_writable(folder, error) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _not_writable(folder, OSError(errno.EACCES, "no permission, or a file system that can only be read"))
+
+
+def holder_of(folder: Path, name: str = "lock") -> str:
+    """Which process holds the lock of a folder, see `locked`; "" where none does or where it cannot be known. Nothing is
+    written, but whoever wants the lock in this moment finds it taken."""
+    try:
+        with open(folder / name, encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _text(lock)
+    except OSError:  # no lock file, no permission, no locks on this file system
+        pass
+    return ""
 
 
 @contextmanager
@@ -49,18 +68,18 @@ def locked(folder: Path, name: str = "lock") -> Iterator[str]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            yield lock.read().strip() or "another process"
+            yield _text(lock)
             return
         except OSError as error:
             raise NoLocksError(f"{folder}: no file locks on this file system ({error.strerror}), so runners cannot "
                                "share the folder; expected one with flock (for Lustre the mount option flock), for "
                                "example a home folder") from None
         job = os.environ.get("SLURM_JOB_ID", "none")
-        lock.truncate(0)
-        lock.write(f"host {os.uname().nodename}, process {os.getpid()}, Slurm job {job}, since "
-                   f"{time.strftime('%Y-%m-%d %H:%M:%S')}")
-        lock.flush()
+        text = (f"host {os.uname().nodename}, process {os.getpid()}, Slurm job {job}, since "
+                f"{time.strftime('%Y-%m-%d %H:%M:%S')}")
+        with suppress(OSError):  # on a full disk the lock holds, but does not tell of whom
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), text.encode())
         yield ""
 
 
@@ -90,6 +109,11 @@ def locked_by_all(folder: Path, world: World, name: str = "lock") -> Iterator[st
     """`locked_if_possible` for the ranks of a run, of which rank 0 holds the lock. Collective."""
     with ExitStack() as stack:
         yield world.bcast(stack.enter_context(locked_if_possible(folder, name)) if world.rank == 0 else "")
+
+
+def _text(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "another process"
 
 
 def _not_writable(folder: Path, error: OSError) -> ConfigError:

@@ -35,7 +35,6 @@ from hpctools.store_layout import (
     Static,
     StoreError,
     check_space,
-    is_disk_full,
     job_identity,
     size_text,
 )

@@ -6,7 +6,6 @@ rows bounds[c] to bounds[c + 1]. The result does not depend on which rank comput
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -180,13 +179,6 @@ def check_space(path: str | Path, bytes_needed: int) -> int:
                          "free. Free some space or choose another place for the output, then run the same "
                          "command again: it goes on where it stopped")
     return free
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Does this error of the system, HDF5 or MPI say that the disk or the quota is full?"""
-    numbers = (errno.ENOSPC, errno.EDQUOT)
-    words = [f"errno = {number}" for number in numbers] + [os.strerror(number) for number in numbers]
-    return getattr(error, "errno", None) in numbers or any(word in str(error) for word in words)
 
 
 def size_text(count: float) -> str:

@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from hpctools.store_layout import DataSet, is_disk_full
+from hpctools.store_layout import DataSet
+from hpctools.whole import is_disk_full
 
 Record = dict[str, Any]
 """{"chunk": int, "crc": [one a data set], "places": [[[offset, size, mask], ...] a data set]}."""

@@ -1,8 +1,9 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and what stands in their way."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 from collections.abc import Iterator
@@ -26,13 +27,29 @@ def whole(path: str | Path, *, sync: bool = False, shared: bool = False) -> Iter
     try:
         yield part
         if sync:
-            written = os.open(part, os.O_RDONLY)
-            try:
-                os.fsync(written)
-            finally:
-                os.close(written)
+            to_disk(part)
         os.replace(part, path)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def to_disk(path: Path) -> None:
+    """Wait until what was written to a file is on the disk."""
+    written = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(written)
+    finally:
+        os.close(written)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Does this error of the system, HDF5 or MPI, or the one that it came from, say that the disk or the quota is full?
+    """
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    words = [f"errno = {number}" for number in numbers] + [os.strerror(number) for number in numbers]
+    if getattr(error, "errno", None) in numbers or any(word in str(error) for word in words):
+        return True
+    before = error.__cause__ or error.__context__
+    return before is not None and is_disk_full(before)

