@@ -133,7 +133,7 @@ class Campaign:
         return ""
 
     def rows(self, remarks: bool = False) -> list[Row]:
-        """The state of all tasks; nothing is written. remarks: of finished ones too, for which their products are read."""
+        """The state of all tasks; nothing is written. remarks: of finished ones too, from their products."""
         rows = [self._row(task) for task in self.tasks]
         return [dataclasses.replace(row, note=row.task.remark(self.product(row.task)))
                 if remarks and row.state == DONE and row.task.remark is not None else row for row in rows]

@@ -106,7 +106,8 @@ def is_first(world: World) -> bool:
 
 
 def _start_workers(number: int) -> list[subprocess.Popen[bytes]]:
-    environ = {key: value for key, value in os.environ.items() if not key.startswith(_LAUNCHERS)} | {_WORKER: str(os.getpid())}
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(_LAUNCHERS)}
+    environ[_WORKER] = str(os.getpid())
     return [subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environ | {PLACE: str(place)})
             for place in range(1, number + 1)]
 

@@ -38,8 +38,10 @@ def make_folder(folder: Path) -> None:
 
 
 def holder_of(folder: Path, name: str = "lock") -> str:
-    """Which process holds the lock of a folder, see `locked`; "" where none does or where it cannot be known. Nothing is
-    written, but whoever wants the lock in this moment finds it taken."""
+    """Which process holds the lock of a folder, see `locked`; "" where none does or where it cannot be known.
+
+    Nothing is written, but whoever wants the lock in this moment finds it taken.
+    """
     try:
         with open(folder / name, encoding="utf-8") as lock:
             try:

@@ -30,15 +30,9 @@ from typing import Any, Self
 import numpy as np
 
 from hpctools.store_job import JobFolder
-from hpctools.store_layout import (
-    DataSet,
-    Static,
-    StoreError,
-    check_space,
-    job_identity,
-    size_text,
-)
+from hpctools.store_layout import DataSet, Static, StoreError, check_space, job_identity, size_text
 from hpctools.store_segment import Segment, checksum
+from hpctools.whole import is_disk_full
 from hpctools.world import World
 
 __all__ = ["DataSet", "Static", "StoreError", "Writer", "check_space", "choose_layout"]

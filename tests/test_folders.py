@@ -51,7 +51,7 @@ def test_a_lock_holds_on_a_full_disk(tmp_path, monkeypatch):
 
 def test_a_folder_that_can_only_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(ConfigError, match="results cannot be written there .no permission"), locked(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot be written there \(no permission"), locked(tmp_path):
         pass
 
 

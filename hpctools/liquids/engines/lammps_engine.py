@@ -206,8 +206,10 @@ def _plain_name() -> Iterator[Path]:
 
 
 def unpacked(packed: np.ndarray, size: int) -> np.ndarray:
-    """(N, 3) images from LAMMPS's (N,) image flags of this many bytes: 10 bits an axis in 4, and 21 in the 8 of a LAMMPS
-    that was built with -DLAMMPS_BIGBIG."""
+    """(N, 3) images from LAMMPS's (N,) image flags of this many bytes.
+
+    4 bytes hold 10 bits an axis, the 8 of a LAMMPS that was built with -DLAMMPS_BIGBIG hold 21.
+    """
     bits = 21 if size == 8 else 10
     return np.stack([((packed >> (bits * axis)) & ((1 << bits) - 1)) - (1 << bits - 1) for axis in range(3)], axis=1)
 
