@@ -54,6 +54,11 @@ def _launch(given: argparse.Namespace, folder: Path, commands: Callable[[], Sequ
     return stop.COMPLETE
 
 
+def flags(given: argparse.Namespace, *names: str) -> list[str]:
+    """Those of the options without a value that were given, as words for another command line."""
+    return [f"--{name}" for name in names if getattr(given, name)]
+
+
 def blocks(module: str, words: Sequence[str], count: int) -> list[Command]:
     """A campaign in so many blocks, a command each: `python -m module words --share I/N`."""
     if count < 1:

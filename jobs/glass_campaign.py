@@ -32,6 +32,8 @@ def main() -> int:
     parser.add_argument("design", help="TOML file of glasses")
     parser.add_argument("--out", default="results/glasses", help="folder of the records (default results/glasses)")
     parser.add_argument("--jobs", type=int, default=8, help="blocks of glasses, a job each (default 8)")
+    parser.add_argument("--retry", action="store_true", help="try glasses again that failed before")
+    parser.add_argument("--keep", action="store_true", help="keep restart files and raw trajectories too")
     given = parser.parse_args()
 
     def campaign() -> Campaign:
@@ -39,7 +41,8 @@ def main() -> int:
 
     def commands() -> list[launcher.Command]:
         campaign().check_products(World())  # a wrong design ends here, not in the job
-        return launcher.blocks("hpctools.glasses", ("campaign", given.design, "--out", given.out),
+        words = ("campaign", given.design, "--out", given.out, *launcher.flags(given, "retry", "keep"))
+        return launcher.blocks("hpctools.glasses", words,
                                min(given.jobs, len(design.read(given.design))))
 
     return launcher.launch(given, Path(given.out) / "jobs", commands, lambda: campaign().table())

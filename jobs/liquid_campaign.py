@@ -7,8 +7,8 @@
 
 Each of a job's --tasks takes one state of the block at a time. Records are in --out, logs and the table of jobs in
 OUT/jobs. A job that is preempted or runs out of time writes a checkpoint, exits with 75 and is requeued; a killed one
-loses at most a minute of work. Submitting the same again goes on as well; a finished state is never run again. Site
-settings (environment, modules): slurm/site.sh. Start it in the top folder of hpctools.
+loses at most --checkpoint-seconds of work. Submitting the same again goes on as well; a finished state is never run
+again. Site settings (environment, modules): slurm/site.sh. Start it in the top folder of hpctools.
 """
 
 from __future__ import annotations
@@ -29,11 +29,17 @@ def main() -> int:
     parser.add_argument("design", nargs="?", help="TOML file (default: the shipped library)")
     parser.add_argument("--out", default="results/liquids", help="folder of the records (default results/liquids)")
     parser.add_argument("--jobs", type=int, default=8, help="blocks of states, a job each (default 8)")
+    parser.add_argument("--retry", action="store_true", help="try states again that failed before")
+    parser.add_argument("--keep", action="store_true", help="keep the trajectories of finished states in OUT/runs/NAME")
+    parser.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S",
+                        help="a kill loses at most this much work [s] (default 60)")
     given = parser.parse_args()
 
     def commands() -> list[launcher.Command]:
-        campaign_of(given.design, Path(given.out)).check_products(World())  # a wrong design ends here, not in the job
-        words = ("campaign", *([given.design] if given.design else []), "--out", given.out)
+        # a wrong design ends here, not in the job
+        campaign_of(given.design, Path(given.out), None, given.checkpoint_seconds).check_products(World())
+        words = ("campaign", *([given.design] if given.design else []), "--out", given.out, "--checkpoint-seconds",
+                 f"{given.checkpoint_seconds:g}", *launcher.flags(given, "retry", "keep"))
         return launcher.blocks("hpctools.liquids", words, given.jobs)
 
     return launcher.launch(given, Path(given.out) / "jobs", commands,

@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("folders", nargs="*", help="folders of records (default: the shipped library)")
     parser.add_argument("--out", default="results/memory", help="folder of the results (default results/memory)")
     parser.add_argument("--jobs", type=int, default=4, help="blocks of states, a job each (default 4)")
+    parser.add_argument("--retry", action="store_true", help="try states again that failed before")
     config.add_arguments(parser, MemorySettings)
     given = parser.parse_args()
 
@@ -41,7 +42,7 @@ def main() -> int:
         # a folder without records, or with results of other settings, ends here, not in the job
         check_settings(*planned())
         words = ("memory", "--all", *given.folders, "--out", given.out,
-                 *config.options_of(MemorySettings, given))
+                 *launcher.flags(given, "retry"), *config.options_of(MemorySettings, given))
         return launcher.blocks("hpctools.liquids", words, given.jobs)
 
     return launcher.launch(given, Path(given.out) / "jobs", commands, lambda: planned()[0].table())

@@ -544,10 +544,11 @@ def test_no_more_blocks_than_glasses(tmp_path, monkeypatch, capsys):
     design = tmp_path / "d.toml"
     design.write_text('seeds = [1, 2]\n[[glass]]\ncomposition = "SiO2"\n')
     script = str(ROOT / "jobs/glass_campaign.py")
-    monkeypatch.setattr(sys, "argv", [script, str(design), "--dry-run", "--out", str(tmp_path / "o"), "--jobs", "8"])
+    monkeypatch.setattr(sys, "argv", [script, str(design), "--dry-run", "--out", str(tmp_path / "o"), "--jobs", "8",
+                                      "--retry", "--keep"])
     assert runpy.run_path(script)["main"]() == COMPLETE
     text = capsys.readouterr().out
-    assert text.count("--share") == 2 and "--share 2/2" in text
+    assert text.count("--retry --keep --share") == 2 and "--share 2/2" in text
 
 
 def test_folders_and_files_that_cannot_be(tmp_path, short, capsys):

@@ -1,6 +1,9 @@
 """Designs: what a TOML file expands to, and its errors."""
 
+import runpy
+import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +93,7 @@ def test_cost_grows_on_cooling_and_with_density():
     ("[[states]]\npotentials = ['HS']\ntemperatures = [1.0]", ConfigError, "LJ, WCA"),
     ("[[states]]\ndensities = [0.9]\nrelative_temperatures = [1.0]", MixtureError, "give the temperature itself"),
     ("[[states]]\ntemperatures = [-1.0]", StateError, "positive"),
+    ("[settings]\nengine = 'lamps'\n[[states]]\ntemperatures = [1.0]", StateError, "states table 1: engine 'lamps'"),
     ("[[states", ConfigError, "is not TOML"),
     ("settings = 3\n[[states]]\ntemperatures = [1.0]", ConfigError, "expected a table [settings]"),
     ("[settings]\ntemperature = 0.5\n[[states]]\ntemperatures = [1.0]", ConfigError, "as temperatures = [...]"),
@@ -121,6 +125,18 @@ def test_the_help_teaches_a_design(read):
     assert all(f"\n{key} = " in text or f"or {key} = " in text for key in KEYS)
     states = read(text)
     assert len(states) == 2 * 2 * 3 * 2 and states[0].box_length == 10.0
+
+
+def test_a_job_passes_options_to_its_campaign(tmp_path, monkeypatch, capsys):
+    (tmp_path / "design.toml").write_text(TABLE)
+    script = str(Path(__file__).parents[2] / "jobs/liquid_campaign.py")
+    words = [script, str(tmp_path / "design.toml"), "--jobs", "2", "--dry-run", "--retry", "--keep"]
+    monkeypatch.setattr(sys, "argv", [*words, "--checkpoint-seconds", "5"])
+    assert runpy.run_path(script)["main"]() == COMPLETE
+    assert capsys.readouterr().out.count("--checkpoint-seconds 5 --retry --keep --share") == 2
+    monkeypatch.setattr(sys, "argv", [*words, "--checkpoint-seconds", "-1"])
+    assert runpy.run_path(script)["main"]() == USAGE
+    assert "expected seconds" in capsys.readouterr().err
 
 
 def test_missing_file(tmp_path):

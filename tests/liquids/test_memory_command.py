@@ -178,6 +178,6 @@ def test_mistakes_of_the_user(tmp_path: Path, capsys: pytest.CaptureFixture):
 
 def test_launcher():
     """The commands of the Slurm jobs."""
-    command = [sys.executable, "jobs/liquid_memory.py", "--dry-run", str(STATES), "--jobs", "2"]
+    command = [sys.executable, "jobs/liquid_memory.py", "--dry-run", str(STATES), "--jobs", "2", "--retry"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout.count("memory --all") == 2 and "--share 2/2" in found.stdout
+    assert found.stdout.count("memory --all") == found.stdout.count("--retry") == 2 and "--share 2/2" in found.stdout
