@@ -111,7 +111,7 @@ def run_command(arguments: list[str]) -> int:
     from hpctools.campaign import Campaign
 
     from . import engines
-    from .run import plan_text, task
+    from .run import plan_text, task, tell_remarks
 
     job = task(state, checkpoint_seconds=given.checkpoint_seconds)
     campaign = Campaign(Path(given.out), [job])
@@ -123,6 +123,7 @@ def run_command(arguments: list[str]) -> int:
         print(f"{campaign.product(job)} is complete already: nothing to do")
         return stop.COMPLETE
     print(f"{state.name}, engine {engines.choose(state.engine).NAME}", flush=True)
+    tell_remarks([state])
     with stop.Stop(given.wall_time, 30.0) as stopping:
         code = campaign.run(ranks, stopping, keep_work=given.keep, retry=True)
         if code == stop.STOPPED:

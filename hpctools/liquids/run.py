@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -80,7 +82,15 @@ def plan_text(state: State, product: Path) -> str:
         f"engine     {engines.choose(state.engine).NAME}",
         f"time       about {duration(seconds)} on one core",
         f"output     {product}",
+        *([f"remark     {state.remark}"] if state.remark else []),
     ))  # fmt: skip
+
+
+def tell_remarks(states: Sequence[State]) -> None:
+    """Print what is odd about the settings of states: of the first of them, and of how many."""
+    if odd := [state for state in states if state.remark]:
+        more = f" (and {len(odd) - 1} others like this)" if len(odd) > 1 else ""
+        print(f"remark: {odd[0].name}: {odd[0].remark}{more}", file=sys.stderr, flush=True)
 
 
 def campaign_of(design: str | None, out: Path, share: str | None = None,
@@ -98,5 +108,7 @@ def run_campaign(design: str | None, out: Path, world: World, *, workers: int = 
                  checkpoint_seconds: float = 60.0, dry_run: bool = False) -> int:
     """The states of a design on all ranks, or on so many local processes; returns the exit code."""
     campaign = campaign_of(design, out, share, checkpoint_seconds, is_first(world) and LINE_SECONDS)
+    if is_first(world):
+        tell_remarks(share_of(read_design(design or SHIPPED), share))
     return carry_out(campaign, world, unit="states", workers=workers, wall_time=wall_time, keep_work=keep, retry=retry,
                      dry_run=dry_run)

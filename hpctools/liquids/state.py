@@ -11,12 +11,16 @@ import numpy as np
 from hpctools.config import setting
 from hpctools.stop import USAGE
 
-from .engines import Start
+from .engines import NAMES, Start
 from .frames import Schedule
 from .mixture import Mixture, MixtureError, mixture, printed_mct_temperature
 
 MOST_STEPS = 1e12
 """Of a production: no machine will make them, so that the settings cannot be meant."""
+MOST_DENSITY, MOST_DT = 3.0, 0.02
+"""Beyond these, in σ_AA⁻³ and τ_LJ, the integration loses particles."""
+HOT = 50.0
+"""Warmer liquids (ε_AA/k_B) have no glassy dynamics: their temperature was probably meant in kelvin."""
 
 
 class StateError(ValueError):
@@ -68,6 +72,17 @@ class State:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise StateError(f"{name.replace('_', ' ')} {value:g}; expected a number of at least 0")
+        if self.engine not in ("", *NAMES):
+            raise StateError(f"engine {self.engine!r}; expected {' or '.join(NAMES)}, or none for what is there")
+        if self.particles and self.box_length != State.box_length:
+            raise StateError(f"particles {self.particles} and box length {self.box_length:g}; expected one of them: "
+                             "with the density each says the other")
+        if self.density > MOST_DENSITY:
+            raise StateError(f"density {self.density:g}; expected at most {MOST_DENSITY:g} σ_AA⁻³: beyond it the "
+                             "forces are so steep that particles are lost")
+        if self.dt > MOST_DT:
+            raise StateError(f"dt {self.dt:g}; expected at most {MOST_DT:g} τ_LJ: with longer steps particles fly into "
+                             "each other and are lost")
         if self.blocks < 4:
             raise StateError(f"blocks {self.blocks}; expected at least 4, for error bars")
         if self.frames_per_decade < 1:
@@ -93,6 +108,12 @@ class State:
         kind = "-glass" if self.protocol == "glass" else ""
         size = f"-N{self.particles}" if self.particles else ""
         return f"{self.potential}-rho{self.density:g}-T{self.temperature:.4g}{kind}{size}-seed{self.seed}"
+
+    @property
+    def remark(self) -> str:
+        """What is odd about these settings, in a line; "" where nothing is."""
+        return (f"T = {self.temperature:g} is in units of ε_AA/k_B, not kelvin; the glassy dynamics of these mixtures "
+                "lies at 0.3 to 15") if self.temperature > HOT else ""
 
     @property
     def length(self) -> float:

@@ -373,6 +373,10 @@ def test_wrong_options(words, tmp_path, capsys, monkeypatch):
     ({"temperature": -1.0}, "temperature -1"),
     ({"density": float("nan")}, "density nan"),
     ({"temperature": 1e-99}, r"a production of .* steps at T = 1e-99; expected at most 1e\+12"),
+    ({"engine": "lamps"}, "engine 'lamps'; expected lammps or hoomd"),
+    ({"box_length": 12.0}, "particles 200 and box length 12; expected one of them"),
+    ({"density": 4.0}, "density 4; expected at most 3"),
+    ({"dt": 0.05}, "dt 0.05; expected at most 0.02"),
     ({"blocks": 2}, "at least 4"),
     ({"frames_per_decade": 0}, "frames per decade 0; expected 1 or more"),
     ({"frames_per_decade": -3}, "frames per decade -3"),
@@ -381,6 +385,16 @@ def test_wrong_options(words, tmp_path, capsys, monkeypatch):
 def test_settings_without_sense(change, message):
     with pytest.raises(StateError, match=message):
         State(**{**SMALL, **change})
+
+
+def test_temperatures_that_look_like_kelvin_are_remarked(tmp_path, capsys):
+    for temperature, odd in ((1.0, False), (300.0, True)):
+        assert main(["run", "--dry-run", "--temperature", str(temperature)]) == COMPLETE
+        assert ("not kelvin" in capsys.readouterr().out) is odd
+    (tmp_path / "design.toml").write_text("[[states]]\ntemperatures = [1.0, 300.0, 400.0]")
+    assert main(["campaign", str(tmp_path / "design.toml"), "--out", str(tmp_path / "o"), "--dry-run"]) == COMPLETE
+    told = capsys.readouterr().err
+    assert told.startswith("remark: LJ-rho1.2-T300-seed1: T = 300 is in units of") and "and 1 others" in told
 
 
 def test_usage_errors_are_one_line():
