@@ -108,9 +108,18 @@ def locked_in_turn(folder: Path, name: str) -> Iterator[None]:
 
 @contextmanager
 def locked_by_all(folder: Path, world: World, name: str = "lock") -> Iterator[str]:
-    """`locked_if_possible` for the ranks of a run, of which rank 0 holds the lock. Collective."""
+    """`locked_if_possible` for the ranks of a run, of which rank 0 holds the lock; all raise its error. Collective."""
     with ExitStack() as stack:
-        yield world.bcast(stack.enter_context(locked_if_possible(folder, name)) if world.rank == 0 else "")
+        holder, error = "", None
+        if world.rank == 0:
+            try:
+                holder = stack.enter_context(locked_if_possible(folder, name))
+            except ConfigError as found:
+                error = found
+        holder, error = world.bcast((holder, error))
+        if error is not None:
+            raise error
+        yield holder
 
 
 def _text(lock: TextIO) -> str:

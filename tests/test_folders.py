@@ -16,8 +16,10 @@ from hpctools.world import World
 class Others(World):
     """A rank that hears from rank 0 what it says here."""
 
+    said = ("host elsewhere", None)
+
     def bcast(self, value=None):
-        return "host elsewhere"
+        return self.said
 
 
 def test_a_lock_tells_who_holds_it_and_goes_with_its_block(tmp_path):
@@ -60,6 +62,19 @@ def test_rank_0_holds_the_lock_for_all(tmp_path):
         assert mine == "" and "process" in its
     with locked_by_all(tmp_path / "none", Others(rank=1, size=2)) as heard:
         assert heard == "host elsewhere" and not (tmp_path / "none").exists()
+
+
+def test_all_ranks_hear_that_nothing_can_be_written(tmp_path):
+    """Else they would wait for rank 0 for ever."""
+    (tmp_path / "file").touch()
+    heard = []
+    first, other = World(size=2), Others(rank=1, size=2)
+    first.bcast = lambda value: heard.append(value) or value
+    with pytest.raises(ConfigError, match="it is a file"), locked_by_all(tmp_path / "file", first):
+        pass
+    other.said = heard[0]
+    with pytest.raises(ConfigError, match="it is a file"), locked_by_all(tmp_path / "file", other):
+        pass
 
 
 def test_without_locks(tmp_path, monkeypatch):
