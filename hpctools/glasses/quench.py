@@ -30,7 +30,7 @@ import numpy as np
 
 from hpctools.config import dump_toml
 from hpctools.stop import USAGE, Stop
-from hpctools.whole import whole
+from hpctools.whole import to_disk, whole
 from hpctools.world import World
 
 from . import forcefield, identity, tables, trajectory
@@ -278,6 +278,9 @@ class Run:
         if self.world.rank == 0:
             with whole(self.folder / name, sync=True):  # LAMMPS has written the part
                 pass
+            for path in map(self.folder.joinpath, OUTPUTS):  # without their rows up to this step it were of no use
+                if path.exists():
+                    to_disk(path)
             state = {"step": self.step, "restart": name, "seconds": self._seconds, "forces": self.forces_used,
                      "utc": time.time()}
             _write(self.folder / "state.json", json.dumps(state), sync=True)

@@ -196,6 +196,19 @@ def test_restart_files_are_as_far_apart_as_asked_for(tmp_path, short, monkeypatc
     assert len(saved) <= ends[-1] / 0.4 + len(ends) and all(any(abs(e - t) < 1e-9 for t in saved) for e in ends)
 
 
+def test_what_a_run_goes_on_with_is_on_the_disk(tmp_path, short, monkeypatch):
+    """Before the state that names the restart file."""
+    synced, known = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")) or known(file))
+    run = quench.Run(make("fast", short, "test"), tmp_path)
+    run.open()
+    while not synced:
+        run.advance()
+    run.close()
+    names = [Path(path).name for path in synced]
+    assert names == [f"restart.{run.step}.part", "quench.lammpstrj", "thermo.txt", "state.json.part"]
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_scattered_sodium_does_not_run_through_its_repulsion(tmp_path, short, seed):
     """Cations repel each other by charge alone; without settling first this start ends in LAMMPS' error."""
