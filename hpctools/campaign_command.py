@@ -14,7 +14,7 @@ from pathlib import Path
 from hpctools.campaign import DONE, ERROR_FILE, FAILED, RUNNING, Campaign, Task
 from hpctools.config import ConfigError
 from hpctools.folders import make_folder
-from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop, check_limits
+from hpctools.stop import COMPLETE, ERROR, HELD, STOPPED, Stop, check_limits
 from hpctools.world import PLACE, World
 
 _WORKER = "HPCTOOLS_CAMPAIGN_WORKER"  # in processes that another one has started: which
@@ -26,7 +26,7 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
               dry_run: bool = False, finished: Callable[[Task, Path], None] | None = None) -> int:
     """A command that runs a campaign: says where it stands, runs it on all ranks or on so many processes of this
     machine (each the same command again), tells what is finished; returns the exit code, the same on all ranks:
-    stop.STOPPED where tasks are left, also those that other runners have.
+    stop.HELD where tasks are left that other runners have, which no job is requeued for.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
             if counts[DONE] == len(campaign.tasks):
                 code = COMPLETE
             elif code == COMPLETE:
-                code = STOPPED
+                code = HELD
             if first:
                 print(_ending(campaign, unit, code, counts, stop), flush=True)
     return code
@@ -132,7 +132,7 @@ def _ending(campaign: Campaign, unit: str, code: int, counts: dict[str, float], 
     left = len(campaign.tasks) - int(counts[DONE])
     if not left:
         return f"complete: all {len(campaign.tasks)} {unit} are in {campaign.folder}"
-    if code == STOPPED and stop.reason is None and counts[RUNNING]:
+    if code == HELD:
         return (f"{left} {unit} are left, {counts[RUNNING]:.0f} of them in the hands of other runners; wait for them, "
                 "or run the same command again later")
     if code == STOPPED:

@@ -19,8 +19,10 @@ from typing import Any, Protocol, Self
 COMPLETE = 0
 ERROR = 1
 USAGE = 2
+HELD = 3
 STOPPED = 75
-"""Exit codes: all work done; error; wrong usage; stopped cleanly with work left (EX_TEMPFAIL)."""
+"""Exit codes: all work done; error; wrong usage; what is left is in the hands of other runners; stopped cleanly with
+work left (EX_TEMPFAIL), for which jobs are requeued."""
 
 _WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 _SIGNALS = (signal.SIGTERM, *_WARNINGS, signal.SIGINT)

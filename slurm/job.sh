@@ -47,9 +47,9 @@ run_step_and_finish() {
 
 # Ends the batch job after a step with this exit code.
 #
-# Exit codes of the program: 0 complete, 75 stopped cleanly with work left, 2 wrong usage, 1 an error. After
-# 75 the job goes back into the queue, exactly once: Slurm does it where RequeueExit has 75, and this script
-# where it has not.
+# Exit codes of the program: 0 complete, 75 stopped cleanly with work left, 3 what is left is in the hands of
+# other jobs, 2 wrong usage, 1 an error. After 75 the job goes back into the queue, exactly once: Slurm does it
+# where RequeueExit has 75, and this script where it has not.
 finish_job() {
     local code=$1
     echo "== $(date -u +%FT%TZ) exit $code"

@@ -27,7 +27,7 @@ from hpctools.campaign import (
 from hpctools.campaign_command import carry_out
 from hpctools.config import ConfigError
 from hpctools.folders import locked
-from hpctools.stop import COMPLETE, ERROR, STOPPED, Stop
+from hpctools.stop import COMPLETE, ERROR, HELD, STOPPED, Stop
 from hpctools.world import World
 
 
@@ -277,7 +277,7 @@ def test_a_full_disk_is_told_in_a_line_and_is_no_failure(tmp_path, stop, capsys)
 def test_what_others_have_is_left(tmp_path, capsys):
     campaign = Campaign(tmp_path, tasks(3, write))
     with locked(campaign.work(campaign.tasks[1])):
-        assert carry_out(campaign, World(), unit="states") == STOPPED
+        assert carry_out(campaign, World(), unit="states") == HELD
         assert "1 states are left, 1 of them in the hands of other runners" in capsys.readouterr().out
     assert carry_out(campaign, World()) == COMPLETE
 

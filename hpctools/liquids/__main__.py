@@ -134,7 +134,7 @@ def run_command(arguments: list[str]) -> int:
         holder = campaign.rows()[0].note or "another process, which has just ended"
         print(f"{state.name} is in the hands of {holder}; wait for it, or run the same command again later",
               file=sys.stderr)
-        return stop.STOPPED
+        return stop.HELD
     return code
 
 

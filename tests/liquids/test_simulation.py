@@ -29,7 +29,7 @@ from hpctools.liquids.relaxation import RelaxationClock
 from hpctools.liquids.run import task
 from hpctools.liquids.simulation import CHECKPOINT, TRAJECTORY, Simulation
 from hpctools.liquids.state import State, StateError
-from hpctools.stop import COMPLETE, ERROR, STOPPED, USAGE, Stop
+from hpctools.stop import COMPLETE, ERROR, HELD, USAGE, Stop
 
 SMALL = {"potential": "WCA", "density": 1.2, "temperature": 1.0, "particles": 200, "melt_time": 2.0, "blocks": 8,
          "equilibration_relaxations": 4.0, "production_relaxations": 10.0, "production_time": 20.0,
@@ -335,7 +335,7 @@ def test_what_a_run_goes_on_with_is_on_the_disk(tmp_path, monkeypatch):
 def test_a_state_in_other_hands_is_told(tmp_path, capsys):
     state = State(**SMALL)
     with locked(tmp_path / "runs" / state.name):
-        assert main(["run", "--out", str(tmp_path), *options(SMALL)]) == STOPPED
+        assert main(["run", "--out", str(tmp_path), *options(SMALL)]) == HELD
     assert f"{state.name} is in the hands of host" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.h5"))
 
