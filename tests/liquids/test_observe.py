@@ -165,6 +165,8 @@ class Asked:
         self.left -= 1
         return self.left < 0
 
+    def begin(self) -> None: ...
+
 
 def test_the_analysis_can_be_stopped_and_shows_its_progress(path: Path, record: Record, tmp_path: Path,
                                                             capsys: pytest.CaptureFixture):
