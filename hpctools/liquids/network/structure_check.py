@@ -1,7 +1,7 @@
 """Whether a measured S(k) is of the state it is said to be: its density, temperature and potential, LJ or WCA, by the
 structures that a model was trained on.
 
-Density: the main peak of S_AA lies at the same k ρ^(-1/3) in all of them but for 1 %; each of the 102 states agrees with
+Density: the main peak of S_AA lies at the same k ρ^(-1/3) in all of them but for 1 %; each of 102 states agrees with
 its neighbours to 0.7 %. Temperature and potential: S(k) is compared with that of each trained potential, at the trained
 density nearest to the state's, interpolated linearly in ln T. A liquid without its own state among them is then off by
 0.002 in the median, 0.007 at most, with a temperature wrong by a quarter by 0.0125, a glass by up to 0.015. At high T
