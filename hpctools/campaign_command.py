@@ -57,13 +57,13 @@ def carry_out(campaign: Campaign, world: World, *, unit: str = "tasks", workers:
         print(f"finished {task.name}: {counts[DONE]:.0f} of {len(campaign.tasks)} {unit}, about "
               f"{counts['remaining core-hours']:.1f} core-hours remain", flush=True)
 
-    if _WORKER not in os.environ:
-        os.environ[PLACE] = str(world.local_rank)
     parent = int(os.environ[_WORKER]) if _WORKER in os.environ else None
+    if parent is None:
+        os.environ[PLACE] = str(world.local_rank)
     with Stop(wall_time, margin, ask_slurm=world.rank == 0, parent=parent) as stop:
         stop.deadline = world.bcast(stop.deadline)  # ranks do not meet between tasks, where they could agree
-        children = _start_workers(workers - 1) if _WORKER not in os.environ else []
-        code = campaign.run(world, stop, keep_work=keep_work, retry=retry and _WORKER not in os.environ, finished=tell)
+        children = _start_workers(workers - 1) if parent is None else []
+        code = campaign.run(world, stop, keep_work=keep_work, retry=retry and parent is None, finished=tell)
         codes = [code, *_wait(children, stop)]
         code = STOPPED if STOPPED in codes else max(ERROR if c < 0 else c for c in codes)
         code = int(world.max(code))

@@ -18,7 +18,7 @@ import numpy as np
 from hpctools.folders import locked_if_possible
 from hpctools.store_layout import SCHEMA, DataSet, Static, StoreError, check_space, differences, digest
 from hpctools.store_segment import Segment, describe
-from hpctools.whole import whole
+from hpctools.whole import to_disk, whole
 
 _SHARED, _OWN = "shared", "segment"
 """Names of segments begin so: made by all ranks through MPI, or by one process."""
@@ -130,7 +130,7 @@ class JobFolder:
             file.flush()
             os.fsync(file.id.get_vfd_handle())
         os.replace(made, self.output)
-        _sync_folder(self.output.absolute().parent)
+        to_disk(self.output.absolute().parent)
         self._clean_up()
 
     def unlock(self) -> None:
@@ -265,11 +265,3 @@ class JobFolder:
 def parts_folder(output: Path) -> Path:
     """``OUT.parts`` for the output file OUT."""
     return output.with_name(output.name + ".parts")
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

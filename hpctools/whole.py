@@ -36,7 +36,7 @@ def whole(path: str | Path, *, sync: bool = False, shared: bool = False) -> Iter
 
 
 def to_disk(path: Path) -> None:
-    """Wait until what was written to a file is on the disk."""
+    """Wait until what was written to a file, or the names in a folder, are on the disk."""
     written = os.open(path, os.O_RDONLY)
     try:
         os.fsync(written)

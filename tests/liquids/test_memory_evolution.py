@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stop_after import StopAfter
 
 from hpctools.campaign import Stopped
 from hpctools.liquids import mct, memory
@@ -112,19 +113,6 @@ def test_lasso():
     assert bound.memory.v.sum() < free.memory.v.sum() * (1 + 1e-6)
     assert bound.loss > free.loss
     assert float(bound.memory.initial) == pytest.approx(30.0, rel=0.05)
-
-
-class StopAfter:
-    """Stops at the n-th question."""
-
-    def __init__(self, questions: int) -> None:
-        self.left, self.reason = questions, "test"
-
-    @property
-    def requested(self) -> bool:
-        """See Stop."""
-        self.left -= 1
-        return self.left < 0
 
 
 def test_stop_and_resume(tmp_path: Path):

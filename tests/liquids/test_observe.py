@@ -12,6 +12,7 @@ import gsd.hoomd
 import h5py
 import numpy as np
 import pytest
+from stop_after import StopAfter
 
 from hpctools.campaign import Campaign, Stopped
 from hpctools.liquids import run
@@ -152,29 +153,13 @@ def test_static_offsets_are_spread():
     assert static_offsets(schedule, 10**6)[0] == 0
 
 
-class Asked:
-    """A stop that is asked for at the n-th look."""
-
-    reason = "signal SIGTERM"
-
-    def __init__(self, looks: int) -> None:
-        self.left = looks
-
-    @property
-    def requested(self) -> bool:
-        self.left -= 1
-        return self.left < 0
-
-    def begin(self) -> None: ...
-
-
 def test_the_analysis_can_be_stopped_and_shows_its_progress(path: Path, record: Record, tmp_path: Path,
                                                             capsys: pytest.CaptureFixture):
     with pytest.raises(Stopped, match="signal SIGTERM"):
-        observe(path, tmp_path / "state.h5", settings=SETTINGS, stop=Asked(100), show=True, label="state, analysis")
+        observe(path, tmp_path / "state.h5", settings=SETTINGS, stop=StopAfter(100), show=True, label="state, analysis")
     assert "state, analysis: 100 of 161 frames (62 %)" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
-    again = observe(path, tmp_path / "state.h5", settings=SETTINGS, stop=Asked(1000), show=True)
+    again = observe(path, tmp_path / "state.h5", settings=SETTINGS, stop=StopAfter(1000), show=True)
     assert "161 of 161 frames (100 %)" in capsys.readouterr().err
     assert again.attributes["content_sha256"] == record.attributes["content_sha256"]
     assert 0 < again.attributes["analysis_seconds"] < 100
@@ -194,9 +179,9 @@ def test_a_stopped_analysis_leaves_work_to_the_same_command(path: Path, tmp_path
 
     monkeypatch.setattr(run, "Simulation", Over)
     campaign = Campaign(tmp_path, [replace(run.task(State(), show=False), seconds=None, check=None)])
-    assert campaign.run(World(), Asked(101)) == STOPPED
+    assert campaign.run(World(), StopAfter(101)) == STOPPED
     assert (tmp_path / "runs" / State().name / run.TRAJECTORY).exists() and not list(tmp_path.glob("*.h5"))
-    assert campaign.run(World(), Asked(1000)) == COMPLETE
+    assert campaign.run(World(), StopAfter(1000)) == COMPLETE
     assert campaign.product(campaign.tasks[0]).exists()
 
 

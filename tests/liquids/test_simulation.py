@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from stop_after import StopAfter
 
 from hpctools.campaign import STARTED, Campaign, Stopped
 from hpctools.folders import locked
@@ -49,20 +50,6 @@ def options(settings: dict) -> list[str]:
 def command(folder: Path, settings: dict, *more: str) -> list[str]:
     return [sys.executable, "-m", "hpctools.liquids", "run", "--out", str(folder), "--keep",
             "--checkpoint-seconds", "0.05", *options(settings), *more]
-
-
-class StopAfter:
-    """Asks to stop when it has been looked at so many times."""
-
-    reason = "test"
-
-    def __init__(self, looks: int) -> None:
-        self.left = looks
-
-    @property
-    def requested(self) -> bool:
-        self.left -= 1
-        return self.left < 0
 
 
 def run_in_pieces(state: State, folder: Path, looks: int) -> tuple[Simulation, set[str]]:

@@ -14,9 +14,7 @@ import numpy as np
 
 from . import curves
 from .bands import LEVEL
-from .samples import FloatArray
-
-Key = tuple[str, float, float]  # of a state: potential, density, temperature
+from .samples import FloatArray, Key
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ import numpy as np
 from hpctools import weights
 
 from .bands import Band, Factor, Factors, band, scores
-from .samples import FloatArray, Sample, State, fingerprint, folds, states
+from .samples import FloatArray, Key, Sample, State, fingerprint, folds, states
 from .settings import NETWORKS, PLACES, TrainJob
 from .structure_check import SAME_DENSITY, point_of, structure_distance
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 PARTS = 5  # of the states, for the calibration of regressions
 COLDEST = (0.2, 0.4, 0.6)  # shares of the states, left out together for the calibration of colder ones
 LEAST = 2  # states to learn from in a calibration
-Key = tuple[str, float, float]  # of a state
 BEGINNING = 1e-4  # τ_LJ; F there is F(0)
 APART = (0.95, 1.5)  # quantile of the distances of states left out, and the factor on it that S(k) may lie apart; the
 # largest would be that of a state at an edge, apart from all others

@@ -85,7 +85,7 @@ def predict(trained: models.Trained, state: State, t_max: float | None = None,
     fine = np.geomspace(first, last, 2000)
     edges = trained.band(state, fine)
     tau, low, high = (curves.relaxation_time(fine, F / edges.initial) for F in (edges.F, edges.low, edges.high))
-    return Answer(state, theory.peak(state), times, found, tau, low, high, tuple(remarks), tuple(warnings),
+    return Answer(state, theory.peak(state.S), times, found, tau, low, high, tuple(remarks), tuple(warnings),
                   trained)
 
 

@@ -22,6 +22,8 @@ from ..record import KIND
 from ..structure import PAPER_GRID
 
 FloatArray = NDArray[np.float64]
+Key = tuple[str, float, float]
+"""Of a state: potential, density, nominal temperature."""
 _RUN = ("potential", "density", "temperature", "seed", "protocol", "engine", "equilibration_time")
 DIAGONAL = [0, 2]
 """AA and BB among the pairs AA, AB, BB."""
@@ -50,7 +52,7 @@ class State:
     nominal: float | None = None
 
     @property
-    def key(self) -> tuple[str, float, float]:
+    def key(self) -> Key:
         """What several seeds have in common: potential, density and nominal temperature."""
         return self.potential, self.density, self.temperature if self.nominal is None else self.nominal
 
@@ -138,7 +140,7 @@ def known_state(path: Path) -> bool:
         return True
 
 
-def states(samples: Sequence[Sample]) -> list[tuple[str, float, float]]:
+def states(samples: Sequence[Sample]) -> list[Key]:
     """The different states, ordered."""
     return sorted({sample.state.key for sample in samples})
 
@@ -182,7 +184,7 @@ class Split:
     test: tuple[int, ...]
 
 
-def _rows(samples: Sequence[Sample], keys: set[tuple[str, float, float]]) -> tuple[int, ...]:
+def _rows(samples: Sequence[Sample], keys: set[Key]) -> tuple[int, ...]:
     return tuple(i for i, sample in enumerate(samples) if sample.state.key in keys)
 
 
@@ -195,7 +197,7 @@ def folds(samples: Sequence[Sample], number: int, seed: int) -> Iterator[Split]:
     keys = sorted(places, key=lambda key: (places[key], key))
     number = min(number, len(keys))
     rng = np.random.default_rng([seed, 0])
-    parts: list[set[tuple[str, float, float]]] = [set() for _ in range(number)]
+    parts: list[set[Key]] = [set() for _ in range(number)]
     for first in range(0, len(keys), number):
         for part, key in zip(rng.permutation(number), keys[first : first + number]):
             parts[part].add(key)
@@ -203,7 +205,7 @@ def folds(samples: Sequence[Sample], number: int, seed: int) -> Iterator[Split]:
         yield Split(_rows(samples, set(keys) - test), _rows(samples, test))
 
 
-def _without_some(keys: list[tuple[str, float, float]], share: float, seed: int) -> set[tuple[str, float, float]]:
+def _without_some(keys: list[Key], share: float, seed: int) -> set[Key]:
     """A share of the states, drawn; none of fewer than 5."""
     number = max(1, round(share * len(keys))) if len(keys) >= 5 else 0
     order = np.random.default_rng([seed, 1]).permutation(len(keys))

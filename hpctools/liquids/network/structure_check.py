@@ -131,9 +131,9 @@ def structure_distance(points: FloatArray, structures: FloatArray, point: FloatA
 def doubts(config: dict[str, Any], state: State) -> list[str]:
     """In what S(k) contradicts the density or the temperature of its state, as sentences."""
     points, structures = config["points"], config["structures"]
-    rows, found = neighbours(points, point_of(state)), []
-    reduced = [theory.peak_of(S) * np.exp(-rho / 3) for S, rho in zip(structures[rows], points[rows, 1])]
-    peak, expected = theory.peak(state), float(np.mean(reduced) * state.density ** (1 / 3))
+    rows = neighbours(points, point_of(state))
+    reduced = [theory.peak(S) * np.exp(-rho / 3) for S, rho in zip(structures[rows], points[rows, 1])]
+    peak, expected = theory.peak(state.S), float(np.mean(reduced) * state.density ** (1 / 3))
     if abs(peak / expected - 1) > PEAK:
         return [f"the main peak of S_AA is at k = {peak:.3f}, expected {expected:.3f} at density {state.density:g}; "
                 f"there it is at density {(peak / np.mean(reduced)) ** 3:.3g}"]
@@ -143,10 +143,10 @@ def doubts(config: dict[str, Any], state: State) -> list[str]:
         off = float(np.sqrt(np.mean((state.S - _at(points[own, 0], structures[own], x)) ** 2)))
         limit = OFF_GLASS if state.relative_temperature < GLASS_BELOW else OFF
         if off > limit:
-            found.append(f"S(k) is off by {off:.4f} (root mean square) from that of {state.potential} at density "
-                         f"{state.density:g} and temperature {state.temperature:g}, expected up to {limit:g}: another "
-                         "temperature, too few frames, or another system")
-    return found
+            return [f"S(k) is off by {off:.4f} (root mean square) from that of {state.potential} at density "
+                    f"{state.density:g} and temperature {state.temperature:g}, expected up to {limit:g}: another "
+                    "temperature, too few frames, or another system"]
+    return []
 
 
 def _at(known: FloatArray, structures: FloatArray, x: float) -> FloatArray:

@@ -75,12 +75,7 @@ def self_scattering(state: State, k: float) -> FloatArray:
     return out
 
 
-def peak(state: State) -> float:
-    """`peak_of` the structure of a state."""
-    return peak_of(state.S)
-
-
-def peak_of(S: FloatArray) -> float:
+def peak(S: FloatArray) -> float:
     """k_p of S (100, 3) on the grid: the vertex of the parabola through the three highest neighbours of S_AA."""
     i = int(np.argmax(S[5:60, 0])) + 5
     y = S[i - 1 : i + 2, 0]
@@ -90,7 +85,7 @@ def peak_of(S: FloatArray) -> float:
 
 def numbers(state: State) -> FloatArray:
     """(363,) what the theory makes of a structure: ln g, then F_s/F_s(0) of A and B at `TIMES` and its own `peak`."""
-    return np.concatenate([[distance(state)], self_scattering(state, peak(state)).T.ravel()])
+    return np.concatenate([[distance(state)], self_scattering(state, peak(state.S)).T.ravel()])
 
 
 def curve_of(found: FloatArray, times: FloatArray, state: State) -> FloatArray:
