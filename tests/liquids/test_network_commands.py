@@ -2,13 +2,15 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
+from hpctools.liquids import mct
 from hpctools.liquids.__main__ import main
-from hpctools.liquids.network import metrics, regression, theory, trials
+from hpctools.liquids.network import bands, metrics, models, regression, theory, trials
 from hpctools.liquids.network.samples import State
 from hpctools.liquids.structure import PAPER_GRID
 
@@ -128,6 +130,21 @@ def test_a_state_outside_is_a_warning_that_is_stored(network, table, tmp_path, c
         assert words in text and any(words in one for one in found), words
 
 
+def test_another_mixture_is_a_warning_with_a_wider_band(network, table, tmp_path, capsys):
+    """Hard spheres of two sizes, half and half, by Percus and Yevick."""
+    S, _ = mct.hard_sphere_mixture(PAPER_GRID, 0.5, [1.0, 0.88], [0.5, 0.5])
+    other = {**table, "S_AA": S[:, 0, 0], "S_AB": S[:, 0, 1], "S_BB": S[:, 1, 1]}
+    assert predict(network, write_csv(tmp_path / "S.csv", other), "--out", tmp_path / "a", "--no-figure") == 0
+    assert "the mixture was not trained on: 0.5 of its particles are A" in capsys.readouterr().out
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert any("trained: 0.8" in one for one in found["warnings"])
+    assert found["fraction_A"] == pytest.approx(0.5, abs=0.01)
+    trained = models.load(network)  # of one density: it does not know how far off it is in others
+    trained = replace(trained, factors=replace(trained.factors, foreign=bands.Factor(50.0, np.empty(0), np.empty(0))))
+    state = State("LJ", 1.2, 1.0, np.column_stack([table[name] for name in ("S_AA", "S_AB", "S_BB")]))
+    assert trained.z(replace(state, fraction=0.5)) == trained.z(replace(state, density=1.3)) == 50 > trained.z(state)
+
+
 def fails(capsys, code, network, path, *words):
     assert predict(network, path, "--out", "/nowhere/x") == code
     text = capsys.readouterr().err
@@ -151,7 +168,7 @@ def test_wrong_files_get_one_line(network, table, tmp_path, capsys):
     short = {name: column[:50] for name, column in table.items()}
     fails(capsys, 1, network, write_csv(tmp_path / "S.csv", short), "50 wave numbers", "expected 100")
     fails(capsys, 1, network, changed(S_BB=table["S_BB"] * np.nan), "no numbers")
-    fails(capsys, 1, network, changed(S_AA=table["S_AA"] / 0.8), "tends to", "expected 0.8")
+    fails(capsys, 1, network, changed(S_AA=table["S_AA"] / 0.8), "tend to 1, 0", "0.2 at large k", "together 1")
     fails(capsys, 1, network, changed(S_AB=table["S_AB"] + 3), "positive for any mixture")
     fails(capsys, 1, network, tmp_path / "none.csv", "no such file")
     (tmp_path / "S.csv").write_bytes(b"\xff\xfe\x00")
@@ -241,7 +258,7 @@ def test_options_that_contradict_a_record(network, record_folder, tmp_path, caps
 
 def test_a_structure_of_another_place_is_noticed(shipped_samples):
     """Like that of some state, but not of those around it; the shipped library."""
-    from hpctools.liquids.network import models, samples
+    from hpctools.liquids.network import samples
     from hpctools.liquids.network.bands import Factor, Factors
 
     known = shipped_samples
@@ -393,8 +410,6 @@ def test_error_of_a_figure_of_merit_is_that_of_states_and_of_repeats():
 
 def test_distance_to_the_transition_of_mode_coupling_theory():
     """Zero where `mct.critical_point` finds the transition of hard spheres, positive below, negative above."""
-    from hpctools.liquids import mct
-
     def structure(packing):
         S, density = mct.hard_sphere_mixture(PAPER_GRID, packing, (1.0, 0.8), theory.FRACTIONS)
         return PAPER_GRID, S, density, theory.FRACTIONS

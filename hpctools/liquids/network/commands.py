@@ -35,7 +35,7 @@ Any number of ranks, processes and jobs work in the same folder; each takes one 
 never made again. Figures: analysis/liquid_accuracy.py, liquid_temperature_transfer.py, liquid_potential_transfer.py.
 """
 
-PREDICT = """Predict F_s(k_p,t) of both species of an 80 : 20 mixture from its partial structure factors.
+PREDICT = """Predict F_s(k_p,t) of both species of a mixture from its partial structure factors.
 
     python -m hpctools.liquids predict --structure S.csv --temperature 0.8 --density 1.2
     python -m hpctools.liquids predict --structure record.h5            a record of this package knows its state
@@ -43,8 +43,9 @@ PREDICT = """Predict F_s(k_p,t) of both species of an 80 : 20 mixture from its p
         --network runs/gp/liquid.npz --out prediction
 
 S.csv has columns k, S_AA, S_AB, S_BB, or S.h5 data sets of these names, at k = (i + 1/2) 0.4/σ_AA, i = 0 … 99, with
-S_ab = <ρ_a(k) ρ_b(-k)>/N. Written: OUT.csv (t in τ_LJ, F and its 90 % band; F(0) = S_aa(k_p)), OUT.json (τ_α, warnings,
-where the model comes from) and OUT.png. Outside what the model was trained on it warns, in the files too.
+S_ab = <ρ_a(k) ρ_b(-k)>/N, so that its values at large k tell the fractions of A and B. Written: OUT.csv (t in τ_LJ, F
+and its 90 % band; F(0) = S_aa(k_p)), OUT.json (τ_α, warnings, where the model comes from) and OUT.png. Outside what the
+model was trained on, as for other mixtures than 80 : 20, it warns, in the files too.
 Where the potential is neither given nor told by a record, it is the one whose S(k) is nearer; it warns where LJ and WCA
 hardly differ, as at ρ = 1.6 and more, and where S(k) clearly contradicts the potential that is given.
 """
@@ -138,7 +139,7 @@ def predict_command(arguments: list[str]) -> int:
     if found.potential and potential != found.potential:
         warnings.append(f"--potential {potential} contradicts {given.structure}, a record of {found.potential}")
     check_folder(Path(given.out).parent, "--out")
-    state = State(potential, known["density"], known["temperature"], found.S)
+    state = State(potential, known["density"], known["temperature"], found.S, fraction=found.fraction)
     answer = prediction.predict(trained, state, given.t_max, warnings)
     print(prediction.text(answer))
     table, described = prediction.write(answer, given.out, sys.argv)

@@ -18,7 +18,7 @@ import numpy as np
 from hpctools import weights
 
 from .bands import Band, Factor, Factors, band, scores
-from .samples import FloatArray, Key, Sample, State, fingerprint, folds, states
+from .samples import FRACTION, FloatArray, Key, Sample, State, fingerprint, folds, states
 from .settings import NETWORKS, PLACES, TrainJob
 from .structure_check import SAME_DENSITY, point_of, structure_distance
 
@@ -32,6 +32,7 @@ BEGINNING = 1e-4  # τ_LJ; F there is F(0)
 APART = (0.95, 1.5)  # quantile of the distances of states left out, and the factor on it that S(k) may lie apart; the
 # largest would be that of a state at an edge, apart from all others
 MARGIN = 0.02  # of T/T_mct
+OTHER_MIXTURE = 0.02  # of the fraction of A; S(k) at large k gives it to 0.003
 _LISTS = ("layers", "monotone_layers")
 _ARRAYS = ("structures", "points", "relative")  # of the configuration
 
@@ -93,6 +94,7 @@ class Trained:
         densities = np.exp(self.config["points"][:, 1])
         known = state.potential in self.config["range"]["potentials"] and bool(
             np.any(np.abs(state.density / densities - 1) < SAME_DENSITY))
+        known = known and not other_mixture(state)
         return self.factors.z(state.relative_temperature, coldest, not known)
 
     def warnings(self, state: State) -> list[str]:
@@ -100,6 +102,9 @@ class Trained:
         found = []
         limits = self.config["range"]
         shown = self.model.kind != "structure"
+        if other_mixture(state):
+            found.append(f"the mixture was not trained on: {state.fraction:.2g} of its particles are A by S(k) at "
+                         f"large k (trained: {FRACTION:g})")
         if shown and state.potential not in limits["potentials"]:
             found.append(f"potential {state.potential} was not trained on (trained: {', '.join(limits['potentials'])})")
         for name, value in (("temperature", state.temperature), ("density", state.density)):
@@ -131,6 +136,11 @@ class Trained:
         ends = [[edge(group) for group in groups] for edge in (np.min, np.max)]
         low, high = (float(np.interp(np.log(state.density), densities, end)) for end in ends)
         return low, high
+
+
+def other_mixture(state: State) -> bool:
+    """Has the mixture of a state another composition than those that models learn from?"""
+    return abs(state.fraction - FRACTION) > OTHER_MIXTURE
 
 
 def trained_range(samples: Sequence[Sample]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hpctools.world import World
 
 from . import curves, models, structure_check, theory
 from .bands import LEVEL, Band
-from .samples import FloatArray, SampleError, State
+from .samples import FRACTION, FloatArray, SampleError, State
 
 SHIPPED = Path(__file__).parents[2] / "data" / "liquids" / "network.npz"
 POINTS_A_DECADE = 12
@@ -67,6 +67,9 @@ def predict(trained: models.Trained, state: State, t_max: float | None = None,
         raise ConfigError("the potential is not known, and the model was trained on LJ and WCA at different densities "
                           "or temperatures, so that S(k) does not tell it: give --potential LJ or --potential WCA")
     if trained.model.kind == "mct":
+        if models.other_mixture(state):
+            raise ConfigError(f"{state.fraction:.2g} of the particles are A by S(k) at large k, and the theory of this "
+                              f"model is that of {FRACTION:g}: take a model with --inputs full")
         from dataclasses import replace
 
         state = replace(state, theory=theory.numbers(state))
@@ -126,7 +129,8 @@ def write(answer: Answer, out: str, arguments: Sequence[str]) -> tuple[Path, Pat
     state, config, ends = answer.state, answer.trained.config, (answer.tau, answer.tau_low, answer.tau_high)
     head = {
         "potential": state.potential, "density": state.density, "temperature": state.temperature,
-        "k_peak": answer.k_peak, "units": {"t": "tau_LJ", "tau": "tau_LJ", "k_peak": "1/sigma_AA", "F": "1"},
+        "fraction_A": state.fraction, "k_peak": answer.k_peak,
+        "units": {"t": "tau_LJ", "tau": "tau_LJ", "k_peak": "1/sigma_AA", "F": "1"},
         "level": LEVEL if np.isfinite(answer.trained.z(answer.state)) else None,
         "tau": {species: {name: float(row[a]) if 0 < row[a] < np.inf else None
                           for name, row in zip(("value", "low", "high"), ends)}

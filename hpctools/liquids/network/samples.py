@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..library import Entry, Library
-from ..mixture import MixtureError, mct_temperature
+from ..mixture import MIXTURES, MixtureError, mct_temperature
 from ..record import KIND
 from ..structure import PAPER_GRID
 
@@ -25,6 +25,7 @@ FloatArray = NDArray[np.float64]
 Key = tuple[str, float, float]
 """Of a state: potential, density, nominal temperature."""
 _RUN = ("potential", "density", "temperature", "seed", "protocol", "engine", "equilibration_time")
+FRACTION = MIXTURES["LJ"].fractions[0]
 DIAGONAL = [0, 2]
 """AA and BB among the pairs AA, AB, BB."""
 
@@ -41,7 +42,8 @@ class State:
 
     S (100, 3): S_AA, S_AB, S_BB on `PAPER_GRID`; density in σ_AA⁻³, temperature in ε_AA/k_B, of a record the mean of
     its run; theory: numbers of mode-coupling theory (`theory.numbers`), None where they were not computed; nominal: the
-    temperature that the run was asked for, by which seeds belong together and splits are made, None: `temperature`.
+    temperature that the run was asked for, by which seeds belong together and splits are made, None: `temperature`;
+    fraction: of A, `FRACTION` of all that is learned from.
     """
 
     potential: str
@@ -50,6 +52,7 @@ class State:
     S: FloatArray
     theory: FloatArray | None = None
     nominal: float | None = None
+    fraction: float = FRACTION
 
     @property
     def key(self) -> Key:

@@ -1,8 +1,8 @@
 """S_ab(k) of a user's own mixture, from CSV or HDF5, or from a record of this package.
 
 CSV: columns k, S_AA, S_AB, S_BB in any order, by a head line, which may begin with #; other such lines are left out.
-HDF5: data sets k (100,) and S_AA, S_AB, S_BB (100,) each. Normalised as S_ab = <ρ_a(k) ρ_b(-k)>/N, so S_AA → x_A = 0.8
-at large k.
+HDF5: data sets k (100,) and S_AA, S_AB, S_BB (100,) each. Normalised as S_ab = <ρ_a(k) ρ_b(-k)>/N, so S_AA → x_A and
+S_BB → x_B at large k, by which the fraction of A is found: 0.797 … 0.802 for the 146 shipped records, 0.8 all.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from ..structure import PAPER_GRID
 from .samples import FloatArray
 
 COLUMNS = ("k", "S_AA", "S_AB", "S_BB")
-LIMITS = (0.8, 0.0, 0.2)  # of S_ab at large k
 TOLERANCE = 0.005  # of the wave numbers, σ_AA⁻¹
-AWAY = 0.05  # from the limits, over the last quarter of the grid
+AWAY = 0.05  # of S_AA + S_BB and of S_AB from 1 and 0, over the last quarter of the grid
 
 
 class StructureError(ValueError):
@@ -40,6 +39,17 @@ class Structure:
     potential: str = ""
     density: float | None = None
     temperature: float | None = None
+
+    @property
+    def fraction(self) -> float:
+        """x_A, by S_AA and S_BB at large k."""
+        tail = large_k(self.S)
+        return float(tail[0] / (tail[0] + tail[2]))
+
+
+def large_k(S: FloatArray) -> FloatArray:
+    """(3,) mean of S (100, 3) over the last quarter of the grid."""
+    return np.asarray(S[-len(S) // 4 :].mean(0))
 
 
 def read(path: str | Path) -> Structure:
@@ -154,12 +164,11 @@ def _check_values(path: Path, S: FloatArray) -> None:
                                  "positive")
     if (least := (S[:, 0] * S[:, 2] - S[:, 1] ** 2).min()) <= 0:
         raise StructureError(f"{path}: S_AA S_BB - S_AB² falls to {least:.3g}; it is positive for any mixture")
-    tail = S[-len(S) // 4 :].mean(0)
-    for a, name in enumerate(COLUMNS[1:]):
-        if abs(tail[a] - LIMITS[a]) > AWAY:
-            raise StructureError(
-                f"{path}: {name} tends to {tail[a]:.3g} at large k, expected {LIMITS[a]:g}: the mixture is 80 : 20 and "
-                "S_ab = <ρ_a(k) ρ_b(-k)>/N with N of all particles")
+    A, AB, B = large_k(S)
+    if abs(A + B - 1) > AWAY or abs(AB) > AWAY:
+        raise StructureError(f"{path}: S_AA, S_AB, S_BB tend to {A:.3g}, {AB:.3g}, {B:.3g} at large k; expected the "
+                             "fractions of A and B, together 1, and 0 between them: S_ab = <ρ_a(k) ρ_b(-k)>/N with N "
+                             "of all particles")
     middle = S[5:60, 0]
     i = int(np.argmax(middle))
     if not (0 < i < len(middle) - 1 and middle[i] > max(middle[i - 1], middle[i + 1])):
