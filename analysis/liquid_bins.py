@@ -27,7 +27,7 @@ PANELS = (("r2", "$R^2$"), ("r2_A", "$R^2$ of $F/F(0)$, A"), ("r2_B", "$R^2$ of 
           ("log_tau_A", r"$|\Delta\log_{10}\tau_\alpha|$, A"), ("rmse", "RMSE of $F$"),
           ("rmse_A", "RMSE of $F/F(0)$, A"), ("rmse_B", "RMSE of $F/F(0)$, B"),
           ("log_tau_B", r"$|\Delta\log_{10}\tau_\alpha|$, B"))  # fmt: skip
-ORDER = ("mlp", "gp", "gp/mct", "mlp/mct", "monotone", "monotone/mct", "ridge")
+ORDER = ("mlp", "gp/reduced", "gp", "gp/mct", "mlp/mct", "mlp/reduced", "monotone", "monotone/mct", "ridge")
 LEAST_R2 = -0.5  # of an axis: below, a model is useless
 DRAWS = 2000  # of the bootstrap
 

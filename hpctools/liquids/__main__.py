@@ -59,6 +59,7 @@ A finished state is never run again. The design is a TOML file such as this:
     max_temperature = 15.0                    # leave out what is warmer [ε_AA/k_B]; default: nothing
     seeds = [1, 2]                            # default [1]
     protocol = "liquid"                       # or "glass"; default "liquid"
+    settings = { blocks = 32 }                # of these states, before those of all
 
 `design FILE` writes that of the shipped library; --dry-run lists the states of a design.
 """

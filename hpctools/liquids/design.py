@@ -12,6 +12,7 @@
     max_temperature = 15.0                    # warmer ones are left out
     seeds = [1, 2]
     protocol = "liquid"
+    settings = { blocks = 32 }                # of these states, before those of all
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from hpctools import config
 from .mixture import MixtureError, printed_mct_temperature
 from .state import State, StateError
 
-KEYS = ("potentials", "densities", "relative_temperatures", "temperatures", "max_temperature", "seeds", "protocol")
+KEYS = ("potentials", "densities", "relative_temperatures", "temperatures", "max_temperature", "seeds", "protocol",
+        "settings")
 OF_STATES = {"potential": "potentials = [...]", "density": "densities = [...]", "temperature": "temperatures = [...]",
              "seed": "seeds = [...]", "protocol": 'protocol = "liquid" or "glass"'}
 """Settings that a table of states gives, and how."""
@@ -56,13 +58,7 @@ def read_design(path: str | Path) -> list[State]:
     if unknown or not (tables and isinstance(tables, list) and all(isinstance(table, dict) for table in tables)):
         raise config.ConfigError(f"{path}: found {', '.join(content) or 'nothing'}; expected [[states]] tables and, "
                                  "if wanted, one [settings] table")
-    given = content.get("settings", {})
-    if not isinstance(given, dict):
-        raise config.ConfigError(f"{path}: settings is {given!r}, expected a table [settings]")
-    settings = config.check(State, given, f"{path}: settings")
-    if mixed := sorted(set(settings) & set(OF_STATES)):
-        raise config.ConfigError(f"{path}: settings: {mixed[0]} belongs to the [[states]] tables, as "
-                                 f"{OF_STATES[mixed[0]]}")
+    settings = _settings(content, str(path))
     found: dict[str, str] = {}  # table of each state
     states = []
     for number, table in enumerate(tables, 1):
@@ -80,6 +76,18 @@ def read_design(path: str | Path) -> list[State]:
     return states
 
 
+def _settings(content: dict[str, Any], source: str) -> dict[str, Any]:
+    """The entry "settings" of a design or of a table, checked; empty where there is none."""
+    given = content.get("settings", {})
+    if not isinstance(given, dict):
+        raise config.ConfigError(f"{source}: settings is {given!r}, expected a table [settings]")
+    settings = config.check(State, given, f"{source}: settings")
+    if mixed := sorted(set(settings) & set(OF_STATES)):
+        raise config.ConfigError(f"{source}: settings: {mixed[0]} belongs to the [[states]] tables, as "
+                                 f"{OF_STATES[mixed[0]]}")
+    return settings
+
+
 def _expand(table: dict[str, Any], settings: dict[str, Any], source: str) -> list[State]:
     """The states of one table."""
     unknown = sorted(set(table) - set(KEYS))
@@ -87,6 +95,7 @@ def _expand(table: dict[str, Any], settings: dict[str, Any], source: str) -> lis
         raise config.ConfigError(f"{source}: unknown key {unknown[0]!r}. Known keys: {', '.join(KEYS)}")
     if ("temperatures" in table) == ("relative_temperatures" in table):
         raise config.ConfigError(f"{source}: expected either temperatures or relative_temperatures")
+    settings = {**settings, **_settings(table, source)}
     states = []
     key = "temperatures" if "temperatures" in table else "relative_temperatures"
     lists = [table.get("potentials", [State.potential]), table.get("densities", [State.density]), table[key],

@@ -95,6 +95,9 @@ def test_cost_grows_on_cooling_and_with_density():
     ("[[states]]\ntemperatures = [-1.0]", StateError, "positive"),
     ("[settings]\nengine = 'lamps'\n[[states]]\ntemperatures = [1.0]", StateError, "states table 1: engine 'lamps'"),
     ("[[states", ConfigError, "is not TOML"),
+    ("[[states]]\ntemperatures = [1.0]\nsettings = { steps = 3 }", ConfigError,
+     "states table 1: settings: unknown key 'steps'"),
+    ("[[states]]\ntemperatures = [1.0]\nsettings = { seed = 3 }", ConfigError, "as seeds = [...]"),
     ("settings = 3\n[[states]]\ntemperatures = [1.0]", ConfigError, "expected a table [settings]"),
     ("[settings]\ntemperature = 0.5\n[[states]]\ntemperatures = [1.0]", ConfigError, "as temperatures = [...]"),
     ("[settings]\ndensity = 1.2\n[[states]]\ntemperatures = [1.0]", ConfigError, "as densities = [...]"),
@@ -124,7 +127,13 @@ def test_the_help_teaches_a_design(read):
     text = textwrap.dedent(CAMPAIGN[CAMPAIGN.index("    [settings]"):].split("\n\n")[0])
     assert all(f"\n{key} = " in text or f"or {key} = " in text for key in KEYS)
     states = read(text)
-    assert len(states) == 2 * 2 * 3 * 2 and states[0].box_length == 10.0
+    assert len(states) == 2 * 2 * 3 * 2 and states[0].box_length == 10.0 and states[0].blocks == 32
+
+
+def test_settings_of_a_table_come_before_those_of_all(read):
+    text = "[settings]\nblocks = 16\ndt = 0.001\n[[states]]\ntemperatures = [1.0]\nsettings = { blocks = 32 }\n"
+    first, second = read(text + "[[states]]\ntemperatures = [2.0]")
+    assert (first.blocks, first.dt, second.blocks, second.dt) == (32, 0.001, 16, 0.001)
 
 
 def test_a_job_passes_options_to_its_campaign(tmp_path, monkeypatch, capsys):

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
-from hpctools.liquids.network import bands, inputs, models, regression
+from hpctools.liquids.network import bands, curves, inputs, models, regression
 from hpctools.liquids.network import samples as samples_module
 from hpctools.liquids.network.inputs import Scaler
 from hpctools.liquids.network.settings import TrainJob
+from hpctools.liquids.structure import PAPER_GRID
 
 N = 40
 
@@ -61,8 +63,8 @@ def test_gaussian_process_is_the_closed_form(table):
     b, length = length_scale.k1.constant_value, length_scale.k2.length_scale
 
     def kernel(u, v):
-        square = (((u[:, None] - v[None]) / length) ** 2).sum(2)
-        return a * (u @ v.T + sigma0**2) + b * np.exp(-0.5 * square)
+        r = np.sqrt(5 * (((u[:, None] - v[None]) / length) ** 2).sum(2))
+        return a * (u @ v.T + sigma0**2) + b * (1 + r + r**2 / 3) * np.exp(-r)
 
     new = x[:5] + 0.3
     full = kernel(x, x) + (noise.noise_level + 1e-9) * np.eye(N)
@@ -116,6 +118,66 @@ def test_controls_are_shown_less(samples):
     np.testing.assert_array_equal(full[0, :100], states[0].S[:, 0])
     with pytest.raises(samples_module.SampleError, match="mode-coupling"):
         inputs.plain(states, "mct")
+
+
+def test_states_alike_in_reduced_units_are_shown_alike(samples):
+    """A liquid of inverse powers at ρ and T is that at ρ' and T' = T (ρ'/ρ)^γ, with all lengths in ρ^(-1/3)."""
+    one = next(s.state for s in samples if s.state.key == ("LJ", 1.2, 1.0))
+    k = np.clip(PAPER_GRID * (1.2 / 1.5) ** (1 / 3), PAPER_GRID[0], PAPER_GRID[-1])
+    other = samples_module.replace(one, density=1.5, temperature=one.temperature * (1.5 / 1.2) ** inputs.GAMMA,
+                                   S=CubicSpline(PAPER_GRID, one.S)(k))
+    for show in (inputs.plain, inputs.scaled):
+        rows = show([one, other], "reduced")
+        np.testing.assert_allclose(rows[0], rows[1], atol=0.02)  # of up to 2.7; the splines' own error
+    assert np.abs(np.subtract(*inputs.scaled([one, other], "structure"))).max() > 0.3
+    rows = inputs.scaled([one, other], "zeroed")
+    np.testing.assert_allclose(rows[0, [300, 302, 303]], rows[1, [300, 302, 303]])  # z, potential, exp(-z)
+    assert inputs.peak(other.S) == pytest.approx(inputs.peak(one.S) * (1.5 / 1.2) ** (1 / 3), rel=2e-3)
+    np.testing.assert_allclose(inputs.initial([one], "full"), inputs.initial([other], "reduced"), atol=0.01)
+    assert np.all(inputs.initial([one], "zeroed") == 0) and np.all(inputs.initial([one], "permuted") == 0)
+
+
+def test_the_structure_shown_gives_the_beginning(samples):
+    """S at its peak is F_s at t = 0, on another grid, within 3 %."""
+    found = inputs.initial([s.state for s in samples], "full")
+    np.testing.assert_allclose(found, np.log([s.initial for s in samples]), atol=0.03)
+
+
+def test_reduced_units_carry_from_one_potential_to_the_other(shipped_samples):
+    """Relaxation times of supercooled WCA liquids from LJ alone; T, ρ and the potential do not tell them."""
+    train = [s for s in shipped_samples if s.state.potential == "LJ" and s.state.key[1] < 1.5]
+    test = [s for s in shipped_samples if s.state.potential == "WCA" and s.state.key[1] < 1.5 and not s.glass
+            and s.state.relative_temperature < 0.75]
+    assert len(test) >= 6
+    off = {}
+    for kind in ("reduced", "zeroed"):
+        model = regression.GaussianProcess(kind)
+        model.fit(train, 0)
+        times = np.geomspace(1e-2, 1e7, 800)
+        off[kind] = []
+        for sample in test:
+            F = np.median(model.predict(sample.state, np.append(1e-4, times)), axis=0)
+            off[kind].append(np.abs(np.log10(curves.relaxation_time(times, F[1:] / F[0]) / sample.tau)).mean())
+    assert np.mean(off["reduced"]) < 0.3 < 1 < np.mean(off["zeroed"]), off
+
+
+def test_glasses_have_processes_of_their_own(shipped_samples):
+    samples = [s for s in shipped_samples if s.state.key[1] < 1.5 and s.state.relative_temperature < 2]
+    glasses = [s for s in samples if s.glass]
+    model = regression.GaussianProcess("zeroed")
+    model.fit(samples, 0)
+    coldest = min(s.state.relative_temperature for s in samples if not s.glass)
+    assert max(s.state.relative_temperature for s in glasses) < model.border < coldest
+    liquid = next(s for s in samples if not s.glass)
+    restored = regression.GaussianProcess("zeroed")
+    restored.restore({key: value.copy() for key, value in model.arrays().items()})
+    alone = regression.GaussianProcess("zeroed")
+    alone.fit([s for s in samples if not s.glass], 0)
+    for sample in (liquid, glasses[0]):
+        found = model.predict(sample.state, sample.times)
+        np.testing.assert_allclose(restored.predict(sample.state, sample.times), found, atol=1e-9)
+        same = np.allclose(alone.predict(sample.state, sample.times), found, atol=1e-6)
+        assert same == (not sample.glass)
 
 
 def test_without_structure_a_model_does_not_see_it(samples):

@@ -18,6 +18,7 @@ import numpy as np
 from hpctools import weights
 
 from .bands import Band, Factor, Factors, band, scores
+from .inputs import NO_POTENTIAL
 from .samples import FRACTION, FloatArray, Key, Sample, State, fingerprint, folds, states
 from .settings import NETWORKS, PLACES, TrainJob
 from .structure_check import SAME_DENSITY, point_of, structure_distance
@@ -101,7 +102,7 @@ class Trained:
         """In what a state lies outside what the model was trained on, as sentences."""
         found = []
         limits = self.config["range"]
-        shown = self.model.kind != "structure"
+        shown = self.model.kind not in NO_POTENTIAL
         if other_mixture(state):
             found.append(f"the mixture was not trained on: {state.fraction:.2g} of its particles are A by S(k) at "
                          f"large k (trained: {FRACTION:g})")

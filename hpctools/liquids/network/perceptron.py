@@ -23,7 +23,7 @@ from hpctools.stop import Stop
 from hpctools.training import Result, Samples, TorchWorld, derived_seed, train
 
 from . import curves
-from .inputs import Scaler, logarithmic, plain
+from .inputs import Scaler, plain, scaled
 from .samples import FloatArray, Sample, State, fingerprint
 from .settings import TrainJob
 from .theory import curve_of
@@ -96,15 +96,20 @@ class Network:
     # --- inputs ---------------------------------------------------------------------------------------
 
     def _rows(self, states: Sequence[State]) -> FloatArray:
-        """As the paper has them for its network; logarithms of T and ρ for the other."""
-        return plain(states, self.kind) if self.name == "mlp" else logarithmic(states, self.kind)
+        """As the paper has them for its network; as regressions have them for the other."""
+        return plain(states, self.kind) if self.name == "mlp" else scaled(states, self.kind)
+
+    def _log_times(self, times: FloatArray, state: State) -> FloatArray:
+        """log₁₀ t as the network is shown it: in reduced units, where the inputs are."""
+        unit = curves.reduced(state) if self.kind == "reduced" else 1.0
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log10(np.asarray(times) * unit))
 
     def _tensors(self, states: Sequence[State], times: Sequence[FloatArray]) -> list[Tensor]:
         """Rows of all times of all states: state, log₁₀ t standardised, s."""
         rows = self.scaler(self._rows(states))
         lengths = [len(t) for t in times]
-        with np.errstate(divide="ignore"):
-            log_t = np.log10(np.concatenate(times))
+        log_t = np.concatenate([self._log_times(t, state) for t, state in zip(times, states)])
         log_t = np.clip(log_t, *self.log_times)  # what was trained on: a network knows nothing beyond
         middle, half = np.mean(self.log_times), max(np.ptp(self.log_times) / 2, 1e-9)
         s = np.concatenate([curves.delayed(t, state, self.kind) for t, state in zip(times, states)])
@@ -127,7 +132,7 @@ class Network:
     def prepare(self, samples: Sequence[Sample]) -> None:
         """Standardise by the samples; a new network with weights by the seed."""
         self.scaler = Scaler.of(self._rows([s.state for s in samples]))
-        ends = np.log10([(s.times[0], s.times[-1]) for s in samples])
+        ends = np.array([self._log_times(s.times[[0, -1]], s.state) for s in samples])
         self.log_times = np.array([ends[:, 0].min(), ends[:, 1].max()])
         torch.manual_seed(derived_seed(self.job.seed, 2))
         self._build(samples)

@@ -17,6 +17,7 @@ from hpctools.world import World
 
 from . import curves, models, structure_check, theory
 from .bands import LEVEL, Band
+from .inputs import NO_POTENTIAL, peak
 from .samples import FRACTION, FloatArray, SampleError, State
 
 SHIPPED = Path(__file__).parents[2] / "data" / "liquids" / "network.npz"
@@ -63,7 +64,7 @@ def predict(trained: models.Trained, state: State, t_max: float | None = None,
     if not first < last <= LAST:
         raise SampleError(f"times up to {last:g} τ_LJ; expected more than {first:g}, at most {LAST:g}")
     state, remarks, doubts = structure_check.settled(trained.config, state)
-    if not state.potential and trained.model.kind != "structure":
+    if not state.potential and trained.model.kind not in NO_POTENTIAL:
         raise ConfigError("the potential is not known, and the model was trained on LJ and WCA at different densities "
                           "or temperatures, so that S(k) does not tell it: give --potential LJ or --potential WCA")
     if trained.model.kind == "mct":
@@ -88,7 +89,7 @@ def predict(trained: models.Trained, state: State, t_max: float | None = None,
     fine = np.geomspace(first, last, 2000)
     edges = trained.band(state, fine)
     tau, low, high = (curves.relaxation_time(fine, F / edges.initial) for F in (edges.F, edges.low, edges.high))
-    return Answer(state, theory.peak(state.S), times, found, tau, low, high, tuple(remarks), tuple(warnings),
+    return Answer(state, peak(state.S), times, found, tau, low, high, tuple(remarks), tuple(warnings),
                   trained)
 
 

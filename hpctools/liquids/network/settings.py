@@ -12,11 +12,12 @@ from hpctools.training_settings import MACHINE, CommandSettings, TrainingSetting
 NETWORKS = ("mlp", "monotone")
 REGRESSIONS = ("nearest", "ridge", "gp")
 MODELS = (*NETWORKS, *REGRESSIONS)
-INPUTS = ("full", "zeroed", "structure", "permuted", "mct")
+INPUTS = ("full", "reduced", "zeroed", "structure", "permuted", "mct")
 PLACES = ("out", "mct_cache", "data", *MACHINE)
 """Settings that belong to a machine, not to the model; its file does not keep them."""
-DEFAULT_TRIALS = ("nearest", "gp/zeroed", "ridge", "gp", "gp/structure", "gp/permuted", "gp/mct", "mlp", "mlp/zeroed",
-           "mlp/structure", "mlp/permuted", "mlp/mct", "monotone", "monotone/mct")  # fmt: skip
+DEFAULT_TRIALS = ("nearest", "gp/zeroed", "ridge", "gp", "gp/structure", "gp/permuted", "gp/mct", "gp/reduced",
+                  "mlp", "mlp/zeroed", "mlp/structure", "mlp/permuted", "mlp/mct", "mlp/reduced", "monotone",
+                  "monotone/mct")  # fmt: skip
 LAYERS = (500, 400, 400, 300, 200)
 """Of the network of Ciarella et al. (2023), § 4.2."""
 STEPS, BATCH = 4000, 128
@@ -29,7 +30,7 @@ class TrainJob(CommandSettings):
     """Settings of a training; each may stand in a TOML file or on the command line."""
 
     model: str = setting("mlp", "what learns: mlp is the paper's network", choices=MODELS)
-    inputs: str = setting("full", "what it is shown of a state; all but full and mct are controls", choices=INPUTS)
+    inputs: str = setting("full", "what it is shown of a state; full, reduced and mct are no controls", choices=INPUTS)
     data: tuple[str, ...] = setting((), "folders of records; the shipped library if empty")
     out: str = setting("", "folder of checkpoint, log and model; runs/liquid-MODEL-INPUTS if empty")
     steps: int = setting(STEPS, "optimiser steps, in whole epochs; 0: as --epochs says (networks)")

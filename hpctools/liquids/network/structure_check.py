@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import theory
+from .inputs import peak as main_peak
 from .samples import FloatArray, State
 
 NEIGHBOURS = 6
@@ -132,8 +132,8 @@ def doubts(config: dict[str, Any], state: State) -> list[str]:
     """In what S(k) contradicts the density or the temperature of its state, as sentences."""
     points, structures = config["points"], config["structures"]
     rows = neighbours(points, point_of(state))
-    reduced = [theory.peak(S) * np.exp(-rho / 3) for S, rho in zip(structures[rows], points[rows, 1])]
-    peak, expected = theory.peak(state.S), float(np.mean(reduced) * state.density ** (1 / 3))
+    reduced = [main_peak(S) * np.exp(-rho / 3) for S, rho in zip(structures[rows], points[rows, 1])]
+    peak, expected = main_peak(state.S), float(np.mean(reduced) * state.density ** (1 / 3))
     if abs(peak / expected - 1) > PEAK:
         return [f"the main peak of S_AA is at k = {peak:.3f}, expected {expected:.3f} at density {state.density:g}; "
                 f"there it is at density {(peak / np.mean(reduced)) ** 3:.3g}"]

@@ -23,6 +23,7 @@ from ..mct.critical import Structure
 from ..mixture import MIXTURES
 from ..structure import PAPER_GRID
 from .curves import reduced
+from .inputs import peak
 from .samples import FloatArray, Sample, State
 
 FRACTIONS = np.array(MIXTURES["LJ"].fractions)
@@ -73,14 +74,6 @@ def self_scattering(state: State, k: float) -> FloatArray:
             f = np.log(np.maximum(found.F_s[1:, [upper - 1, upper]], 1e-12)) @ [1 - share, share]
         out[:, a] = np.exp(np.interp(np.log(TIMES / scale), np.log(found.t[1:]), f))
     return out
-
-
-def peak(S: FloatArray) -> float:
-    """k_p of S (100, 3) on the grid: the vertex of the parabola through the three highest neighbours of S_AA."""
-    i = int(np.argmax(S[5:60, 0])) + 5
-    y = S[i - 1 : i + 2, 0]
-    step = PAPER_GRID[1] - PAPER_GRID[0]
-    return float(PAPER_GRID[i] + 0.5 * step * (y[0] - y[2]) / (y[0] - 2 * y[1] + y[2]))
 
 
 def numbers(state: State) -> FloatArray:

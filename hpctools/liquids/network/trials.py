@@ -45,13 +45,15 @@ from .samples import (
 from .settings import NETWORKS, Plan, TrainJob, check_folder, parsed
 
 MARK = "trials.json"
-FORMAT = 5  # raised where a model, its band or a split changes: trials of several versions are not compared
+FORMAT = 6  # raised where a model, its band or a split changes: trials of several versions are not compared
 KIND = "liquid trial"
 LABELS = {
     "nearest": "nearest state", "gp/zeroed": "interpolation in T, ρ, potential", "ridge": "ridge", "gp": "PCA + GP",
     "gp/structure": "PCA + GP, S(k) alone", "gp/permuted": "PCA + GP, S(k) permuted", "gp/mct": "PCA + GP + MCT",
+    "gp/reduced": "PCA + GP, reduced units",
     "mlp": "paper's network", "mlp/zeroed": "network, S(k) zeroed", "mlp/structure": "network, S(k) alone",
-    "mlp/permuted": "network, S(k) permuted", "mlp/mct": "network + MCT's F_s", "monotone": "monotone network",
+    "mlp/permuted": "network, S(k) permuted", "mlp/mct": "network + MCT's F_s",
+    "mlp/reduced": "network, reduced units", "monotone": "monotone network",
     "monotone/mct": "monotone network + MCT",
 }  # fmt: skip
 _FINE = np.geomspace(1e-3, 1e6, 600)  # τ_LJ
