@@ -243,7 +243,11 @@ def test_the_file_beside_the_model(network, table, tmp_path, capsys):
 
     stored = weights.load(network)
     weights.save(tmp_path / "model.npz", weights.Weights({"x": np.zeros(1)}, stored.config, {}, {}))
-    fails(capsys, 1, str(tmp_path / "model.npz"), write_csv(tmp_path / "S.csv", table), "liquid.npz", "lacks")
+    path = write_csv(tmp_path / "S.csv", table)
+    fails(capsys, 1, str(tmp_path / "model.npz"), path, "liquid.npz", "lacks")
+    older = {key: value for key, value in stored.config.items() if key != "version"}
+    weights.save(tmp_path / "model.npz", weights.Weights(stored.arrays, older, {}, {}))
+    fails(capsys, 1, str(tmp_path / "model.npz"), path, "version None of the models, expected 2")
 
 
 def test_options_that_contradict_a_record(network, record_folder, tmp_path, capsys):

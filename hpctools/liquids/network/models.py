@@ -34,6 +34,7 @@ APART = (0.95, 1.5)  # quantile of the distances of states left out, and the fac
 # largest would be that of a state at an edge, apart from all others
 MARGIN = 0.02  # of T/T_mct
 OTHER_MIXTURE = 0.02  # of the fraction of A; S(k) at large k gives it to 0.003
+VERSION = 2  # raised where the same arrays would mean another model
 _LISTS = ("layers", "monotone_layers")
 _ARRAYS = ("structures", "points", "relative")  # of the configuration
 
@@ -239,7 +240,7 @@ def held_out(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[S
 
 def save(path: Path, trained: Trained, results: dict[str, Any], provenance: dict[str, Any]) -> None:
     """Write the file of a model."""
-    config = {**trained.config, "network": "liquid"}
+    config = {**trained.config, "network": "liquid", "version": VERSION}
     arrays = {**trained.model.arrays(), **{name: config.pop(name) for name in _ARRAYS}, **trained.factors.arrays()}
     weights.save(path, weights.Weights(arrays, config, results, provenance))
 
@@ -250,8 +251,10 @@ def load(path: str | Path) -> Trained:
     bands = [f"band_{name}" for name in Factors.__dataclass_fields__]
     if lacking := [name for name in (*_ARRAYS, *bands) if name not in stored.arrays]:
         raise weights.WeightsError(f"{path}: lacks {', '.join(lacking)}; expected the file liquid.npz that "
-                                   "`python -m hpctools.liquids train` leaves, not model.npz beside it; one of an "
-                                   "earlier version must be trained again")
+                                   "`python -m hpctools.liquids train` leaves, not model.npz beside it")
+    if (version := stored.config.get("version")) != VERSION:
+        raise weights.WeightsError(f"{path}: is of version {version} of the models, expected {VERSION}; train it again "
+                                   "with python -m hpctools.liquids train")
     settings: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in stored.config.items()
                                 if key in TrainJob.__dataclass_fields__}
     model = make(TrainJob(**settings))
