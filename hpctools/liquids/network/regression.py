@@ -22,6 +22,7 @@ DRAWS = 48
 EXPLAINED = 1e-6  # of the variance, left out by the principal components
 # linear part, Matérn part, lengths, noise, where searches for the largest likelihood begin: it has several maxima
 STARTS = ((0.5, 0.3, 2.0, 1e-3), (0.5, 1.0, 5.0, 1e-5), (1.0, 0.01, 3.0, 1e-2))
+TOLERANCE = 1e-5  # of the search for the largest likelihood, relative
 MOST_STRUCTURE, MOST_CURVE = 8, 12  # principal components of the inputs S(k) and of the curves
 GLASS = "glass."  # before the names of arrays
 FEWEST_GLASSES = 3  # states that a part of a model is made of
@@ -150,7 +151,9 @@ class GaussianProcess(CurveModel):
     """
 
     name = "gp"
-    _begin: FloatArray | None = None
+    axes: FloatArray
+    theta: FloatArray
+    _like: GaussianProcess | None = None  # a fit to more samples, whose components and likelihoods are nearly these
     _glass: GaussianProcess | None = None
 
     def fit(self, samples: Sequence[Sample], seed: int) -> None:
@@ -177,17 +180,17 @@ class GaussianProcess(CurveModel):
     def fit_rows(self, rows: FloatArray, wanted: FloatArray, seed: int) -> None:
         from sklearn.exceptions import ConvergenceWarning
 
-        scaler = Scaler.of(rows)
+        like, scaler = self._like, Scaler.of(rows)
         self.mean, self.scale = scaler.mean, scaler.scale
         z = scaler(rows)
         _, size, axes = np.linalg.svd(z[:, :STRUCTURE], full_matrices=False)
-        self.axes = axes[: _components(size, MOST_STRUCTURE)]
+        self.axes = axes[: _components(size, MOST_STRUCTURE, len(like.axes) if like else None)]
         inner = Scaler.of(self._inner(z))
         self.inner_mean, self.inner_scale = inner.mean, inner.scale
         self.inputs = self._used(inner(self._inner(z)))
         self.centre = wanted.mean(0)
         _, size, axes = np.linalg.svd(wanted[:, : curves.COLUMNS] - self.centre[: curves.COLUMNS], full_matrices=False)
-        curve_axes = axes[: _components(size, MOST_CURVE)]
+        curve_axes = axes[: _components(size, MOST_CURVE, len(like.theta) - curves.SPECIES if like else None)]
         self.curve_axes = np.zeros((len(curve_axes) + curves.SPECIES, TARGETS))
         self.curve_axes[: len(curve_axes), : curves.COLUMNS] = curve_axes
         self.curve_axes[len(curve_axes) :, curves.COLUMNS :] = np.eye(curves.SPECIES)
@@ -205,18 +208,18 @@ class GaussianProcess(CurveModel):
     def of_fewer(self, samples: Sequence[Sample], seed: int) -> GaussianProcess:
         """The search begins where that of all ended: one instead of several."""
         model = GaussianProcess(self.kind)
-        model._begin = self.theta
+        model._like = self
         if self._glass is not None:
             model._glass = GaussianProcess(self.kind)
-            model._glass._begin = self._glass.theta
+            model._glass._like = self._glass
         model.fit(samples, seed)
         return model
 
     def _starts(self) -> list[list[FloatArray]]:
         """Where searches begin, for each component."""
         components, lengths = len(self.curve_axes), self.inputs.shape[1]
-        if self._begin is not None and self._begin.shape == (components, lengths + 3):
-            return [[start] for start in self._begin]
+        if self._like is not None and self._like.theta.shape == (components, lengths + 3):
+            return [[start] for start in self._like.theta]
         return components * [[np.log([linear, curved, *[length] * lengths, noise])
                               for linear, curved, length, noise in STARTS]]
 
@@ -255,10 +258,13 @@ class GaussianProcess(CurveModel):
         return np.asarray(self.centre + scores @ self.curve_axes + np.concatenate([half, -half]))
 
 
-def _components(size: FloatArray, most: int) -> int:
-    """How many principal components leave less than EXPLAINED of the variance."""
+def _components(size: FloatArray, most: int, like: int | None = None) -> int:
+    """How many principal components leave less than EXPLAINED of the variance; or as many as another fit has (`like`),
+    without those that do not vary here."""
     if not size.any():
         return 0
+    if like is not None:
+        return min(like, int(np.sum(size > 1e-6 * size[0])))
     left = 1 - np.cumsum(size**2) / np.sum(size**2)
     return int(min(most, np.flatnonzero(left < EXPLAINED)[0] + 1))
 
@@ -275,5 +281,12 @@ def _process(theta: FloatArray, seed: int | None) -> Any:
         + ConstantKernel(curved, (1e-4, 1e2)) * Matern(lengths, (0.3, 1e3), nu=2.5)
         + WhiteKernel(noise, (1e-7, 1.0))
     )
-    return GaussianProcessRegressor(kernel, optimizer=None if seed is None else "fmin_l_bfgs_b", alpha=1e-9,
-                                    random_state=seed)
+    return GaussianProcessRegressor(kernel, optimizer=None if seed is None else _search, alpha=1e-9, random_state=seed)
+
+
+def _search(likelihood: Any, start: FloatArray, bounds: FloatArray) -> tuple[FloatArray, float]:
+    """Where the likelihood is largest, to what matters: scikit-learn's own search goes on for three times as long."""
+    from scipy.optimize import minimize
+
+    found = minimize(likelihood, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"ftol": TOLERANCE})
+    return found.x, found.fun
