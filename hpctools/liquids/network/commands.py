@@ -10,17 +10,17 @@ from hpctools import config, stop, world
 
 TRAIN = """Train a model that predicts F_s(k_p,t) of both species from S(k), T and ρ.
 
-    python -m hpctools.liquids train                                 the network of Ciarella et al. (2023), 1000 steps
+    python -m hpctools.liquids train                                 the network of Ciarella et al. (2023)
     torchrun --nproc-per-node 2 -m hpctools.liquids train --steps 20000 --out runs/mlp
-    python -m hpctools.liquids train --model gp                      principal components and Gaussian processes
+    python -m hpctools.liquids train --model gp --inputs reduced     principal components and Gaussian processes
     python -m hpctools.liquids train --model mlp --inputs zeroed     a control: S(k) is not shown
     python -m hpctools.liquids train --data results/library          other records than the shipped ones
 
 Learns from the records that are liquids in equilibrium or glasses (see `hpctools.liquids.library`). Written to --out:
 liquid.npz, which `predict --network` takes, and for networks checkpoint.pt and log.csv. A network can be stopped and
-goes on when the same command is given again. Inputs: full, zeroed (no S), structure (S alone), permuted (S of another
-state), mct (with mode-coupling theory, about a second a state). Exit codes: 0 complete, 75 stopped with work left,
-2 usage, 1 error.
+goes on when the same command is given again. Inputs: full; reduced (S at reduced wave numbers alone, times in reduced
+units); mct (with mode-coupling theory, about a second a state); and as controls zeroed (no S), structure (S alone),
+permuted (S of another state). Exit codes: 0 complete, 75 stopped with work left, 2 usage, 1 error.
 """
 
 TRIALS = """Train and test many models for three kinds of transfer: states held out, temperature, LJ and WCA.
@@ -40,7 +40,7 @@ PREDICT = """Predict F_s(k_p,t) of both species of a mixture from its partial st
     python -m hpctools.liquids predict --structure S.csv --temperature 0.8 --density 1.2
     python -m hpctools.liquids predict --structure record.h5            a record of this package knows its state
     python -m hpctools.liquids predict --structure S.h5 --potential WCA --temperature 2 --density 1.4 \\
-        --network runs/gp/liquid.npz --out prediction
+        --network runs/liquid-gp-reduced/liquid.npz --out prediction
 
 S.csv has columns k, S_AA, S_AB, S_BB, or S.h5 data sets of these names, at k = (i + 1/2) 0.4/σ_AA, i = 0 … 99, with
 S_ab = <ρ_a(k) ρ_b(-k)>/N, so that its values at large k tell the fractions of A and B. Written: OUT.csv (t in τ_LJ, F
