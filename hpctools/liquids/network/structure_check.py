@@ -1,13 +1,13 @@
 """Whether a measured S(k) is of the state it is said to be: its density, temperature and potential, LJ or WCA, by the
 structures that a model was trained on.
 
-Density: the main peak of S_AA lies at the same k ρ^(-1/3) in all of them but for 1 %; each of 102 states agrees with
+Density: the main peak of S_AA lies at the same k ρ^(-1/3) in all of them but for 1 %; each of 106 states agrees with
 its neighbours to 0.7 %. Temperature and potential: S(k) is compared with that of each trained potential, at the trained
 density nearest to the state's, interpolated linearly in ln T. A liquid without its own state among them is then off by
 0.002 in the median, 0.007 at most, with a temperature wrong by a quarter by 0.0125, a glass by up to 0.015. At high T
-and ρ the potentials hardly differ. Of 146 shipped records, each compared without its own state, none contradicts its
-potential; 60 contradict the other one, among them 58 of the 64 liquids at ρ = 1.2 and 1.4 below T = 3. The nearer
-potential is the right one of 124, and of all 60 that are clear. Measured by
+and ρ the potentials hardly differ. Of 153 shipped records, each compared without its own state, none contradicts its
+potential; 63 contradict the other one, among them 60 of the 66 liquids at ρ = 1.2 and 1.4 below T = 3. The nearer
+potential is the right one of 130, and of all 63 that are clear. Measured by
 `python -m pytest -s tests/liquids/test_network_structure_check.py`.
 """
 

@@ -2,7 +2,7 @@
 
 CSV: columns k, S_AA, S_AB, S_BB in any order, by a head line, which may begin with #; other such lines are left out.
 HDF5: data sets k (100,) and S_AA, S_AB, S_BB (100,) each. Normalised as S_ab = <ρ_a(k) ρ_b(-k)>/N, so S_AA → x_A and
-S_BB → x_B at large k, by which the fraction of A is found: 0.797 … 0.802 for the 146 shipped records, 0.8 all.
+S_BB → x_B at large k, by which the fraction of A is found: 0.797 … 0.802 for 146 shipped records, 0.8 all.
 """
 
 from __future__ import annotations
