@@ -12,7 +12,8 @@ TRAIN = """Train a model that predicts F_s(k_p,t) of both species from S(k), T a
 
     python -m hpctools.liquids train                                 the network of Ciarella et al. (2023)
     torchrun --nproc-per-node 2 -m hpctools.liquids train --steps 20000 --out runs/mlp
-    python -m hpctools.liquids train --model gp --inputs reduced     principal components and Gaussian processes
+    python -m hpctools.liquids train --model gp                      principal components and Gaussian processes
+    python -m hpctools.liquids train --model gp --inputs reduced     the same for other potentials and mixtures
     python -m hpctools.liquids train --model mlp --inputs zeroed     a control: S(k) is not shown
     python -m hpctools.liquids train --data results/library          other records than the shipped ones
 
@@ -40,7 +41,7 @@ PREDICT = """Predict F_s(k_p,t) of both species of a mixture from its partial st
     python -m hpctools.liquids predict --structure S.csv --temperature 0.8 --density 1.2
     python -m hpctools.liquids predict --structure record.h5            a record of this package knows its state
     python -m hpctools.liquids predict --structure S.h5 --potential WCA --temperature 2 --density 1.4 \\
-        --network runs/liquid-gp-reduced/liquid.npz --out prediction
+        --network runs/liquid-gp-full/liquid.npz --out prediction
 
 S.csv has columns k, S_AA, S_AB, S_BB, or S.h5 data sets of these names, at k = (i + 1/2) 0.4/σ_AA, i = 0 … 99, with
 S_ab = <ρ_a(k) ρ_b(-k)>/N, so that its values at large k tell the fractions of A and B. Written: OUT.csv (t in τ_LJ, F
