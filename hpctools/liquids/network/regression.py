@@ -163,13 +163,13 @@ class GaussianProcess(CurveModel):
         """Learn from samples, from glasses apart where there are enough; the seeds of a state are averaged."""
         glasses = [s for s in samples if s.glass and np.isfinite(s.state.relative_temperature)]
         liquids = [s for s in samples if not s.glass]
-        self.border = np.zeros(())
+        self.border, self._glass = np.zeros(()), None
         if self.kind == "structure" or len(states(glasses)) < FEWEST_GLASSES or not liquids:
             return super().fit(samples, seed)
         super().fit(liquids, seed)
-        self._glass = self._glass or GaussianProcess(self.kind)
-        CurveModel.fit(self._glass, glasses, seed)
-        self._glass.border = np.zeros(())
+        self._glass = GaussianProcess(self.kind)
+        self._glass._like = self._like._glass if self._like else None
+        self._glass.fit(glasses, seed)
         hottest = max(s.state.relative_temperature for s in glasses)
         coldest = np.nanmin([s.state.relative_temperature for s in liquids])
         self.border = np.array(np.sqrt(hottest * coldest))
@@ -213,9 +213,6 @@ class GaussianProcess(CurveModel):
         """The search begins where that of all ended: one instead of several."""
         model = GaussianProcess(self.kind)
         model._like = self
-        if self._glass is not None:
-            model._glass = GaussianProcess(self.kind)
-            model._glass._like = self._glass
         model.fit(samples, seed)
         return model
 
@@ -289,7 +286,7 @@ def _process(theta: FloatArray, seed: int | None) -> Any:
 
 
 def _search(likelihood: Any, start: FloatArray, bounds: FloatArray) -> tuple[FloatArray, float]:
-    """Where the likelihood is largest, to what matters: scikit-learn's own search goes on for three times as long."""
+    """Where the likelihood is largest, to what matters: scikit-learn's own search goes on for twice as long."""
     from scipy.optimize import minimize
 
     found = minimize(likelihood, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"ftol": TOLERANCE})
